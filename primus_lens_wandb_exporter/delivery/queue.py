@@ -1,0 +1,77 @@
+"""A bounded queue that never makes a producer wait: when it is full, the new item is refused."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from threading import RLock
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class BoundedQueue(Generic[T]):
+    """Items with weights, first in, first out.
+
+    Producers share a lock among themselves, held for well under a microsecond; it is re-entrant
+    because a signal handler or a finaliser may log in the middle of a `put`. The consumer takes
+    no lock, so a producer never waits on it.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.offered = 0  # weight of all that was put, refused or not
+        self.refused: dict[str, int] = {}  # weight of what was refused, by reason
+        self._waiting_since: float | None = None
+        self._items: deque[tuple[T, int]] = deque()
+        self._lock = RLock()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, item: T, weight: int = 1) -> int:
+        """Add an item and return how many wait now, or refuse it and return 0."""
+        items = self._items
+        with self._lock:
+            self.offered += weight
+            waiting = len(items)
+            if waiting >= self.capacity or self._closed:
+                reason = "shutdown" if self._closed else "queue_full"
+                self.refused[reason] = self.refused.get(reason, 0) + weight
+                return 0
+            if not waiting:
+                self._waiting_since = time.monotonic()
+            items.append((item, weight))
+            return waiting + 1
+
+    def take(self, max_weight: int) -> list[tuple[T, int]]:
+        """Remove the oldest items, up to `max_weight` together but at least one if there is any.
+
+        For one consumer.
+        """
+        taken: list[tuple[T, int]] = []
+        total = 0
+        items = self._items
+        while items and (not taken or total + items[0][1] <= max_weight):
+            entry = items.popleft()
+            total += entry[1]
+            taken.append(entry)
+        self._waiting_since = time.monotonic() if items else None
+        return taken
+
+    def waiting_from(self) -> float:
+        """Return since when (monotonic seconds) something has waited, to within a `take`."""
+        since = self._waiting_since
+        if since is None:  # a `put` fell into the middle of a `take`
+            since = self._waiting_since = time.monotonic()
+        return since
+
+    def close(self) -> None:
+        """Refuse whatever is put from now on."""
+        self._closed = True
+
+    @property
+    def half_full(self) -> bool:
+        """Whether at least half of the capacity is used."""
+        return 2 * len(self._items) >= self.capacity

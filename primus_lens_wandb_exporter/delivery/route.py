@@ -1,0 +1,85 @@
+"""One sink and the pace at which it may be used: spacing while it is well, back-off while it is not."""
+
+from __future__ import annotations
+
+import random
+from time import monotonic, time
+
+from .envelope import Envelope, Outcome, Sink, Verdict
+
+SPACING = 1.0  # seconds between two requests, unless a queue is half full
+_LONGEST_BACKOFF = 30.0
+_LONGEST_RETRY_AFTER = 120.0
+_CROWDED_BACKOFF = 1.0  # seconds on top of the spacing while a queue is half full
+
+
+class Route:
+    """A sink with its health; used by the worker thread alone."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.failures = 0  # in a row
+        self.errors = 0  # in all
+        self.retries = 0
+        self.last_error = ""
+        self.last_success: float | None = None  # Unix time, seconds
+        self.unreachable = False
+        self._last_request = -SPACING
+        self._retry_at = 0.0
+        self._told_when = False
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last request, if there was one, was answered with anything but a failure."""
+        return not self.failures
+
+    def open_at(self, *, crowded: bool, hurried: bool) -> float:
+        """Return the earliest monotonic time of the next request.
+
+        Args:
+            crowded: a queue is half full, so pace gives way to not losing anything.
+            hurried: somebody waits for the queues to be empty.
+        """
+        if not self.failures:
+            return 0.0 if crowded or hurried else self._last_request + SPACING
+        if self._told_when:
+            return self._retry_at
+        if crowded or hurried:
+            return min(self._retry_at, self._last_request + SPACING + _CROWDED_BACKOFF)
+        return self._retry_at
+
+    def try_once_more(self) -> None:
+        """Allow the next request now if nothing answered the last one, else at the normal spacing."""
+        if self.failures:
+            self._told_when = False
+            self._retry_at = 0.0 if self.unreachable else self._last_request + SPACING
+
+    def send(self, envelope: Envelope, timeout: float, now: float) -> Outcome:
+        """Pass one envelope to the sink, note how it went, and set the time of the next attempt."""
+        if self.failures:
+            self.retries += 1
+        self._last_request = now
+        try:
+            outcome = self.sink.send(envelope, timeout)
+        except Exception as error:  # a sink does not raise; if one does, its envelope is the loss
+            outcome = Outcome(Verdict.DROP, "internal_error", f"{type(error).__name__}: {error}")
+        if outcome.verdict is Verdict.SENT:
+            self.last_success = time()
+        else:
+            self.errors += 1
+            self.last_error = outcome.detail or outcome.reason
+        if outcome.verdict is Verdict.RETRY:
+            self._back_off(outcome)
+        else:
+            self.failures = 0
+        return outcome
+
+    def _back_off(self, outcome: Outcome) -> None:
+        self.unreachable = outcome.unreachable
+        self._told_when = outcome.retry_after is not None
+        if outcome.retry_after is not None:
+            delay = max(SPACING, min(outcome.retry_after, _LONGEST_RETRY_AFTER))
+        else:  # full jitter, on top of the spacing: pods that failed together come back apart
+            delay = SPACING + random.uniform(0.0, min(_LONGEST_BACKOFF, 2.0**self.failures))
+        self.failures += 1
+        self._retry_at = monotonic() + delay

@@ -1,0 +1,263 @@
+"""The composition root: settings, lanes, worker and sinks; fork and exit."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from threading import RLock
+from typing import Any, NamedTuple
+
+from . import guard, payloads, stats_files
+from .delivery.envelope import Envelope
+from .delivery.http_sink import HttpSink
+from .delivery.jsonl_sink import JsonlSink
+from .delivery.lane import Lane
+from .delivery.route import Route
+from .delivery.worker import Worker
+from .payloads import LogCall
+from .settings import Loaded, load
+
+DETECTION_CAPACITY = 100
+CAPACITY = 1000  # log calls that wait, for each of metrics, logs and the local file
+
+_SECONDS_BETWEEN_PUBLICATIONS = 1.0
+
+
+class Detection(NamedTuple):
+    """A run to be announced: what it said of itself, and when (Unix seconds)."""
+
+    run: Mapping[str, Any]
+    timestamp: float
+
+
+class Exporter:
+    """Takes what the hook saw, and delivers it. One a process; a fork's child gets new lanes."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.settings = loaded.settings
+        self._exit_registered_in: int | None = None
+        self._assemble()
+
+    def _assemble(self) -> None:
+        """Make lanes and worker, with nothing in them. Only assigns: a fork's child runs this."""
+        settings = self.settings
+        self._published_at = 0.0
+        self._warned_losses = 0
+        self._stats_file: stats_files.StatsFile | None = stats_files.StatsFile()
+        self._sampler: Any = None
+        self.skipped: dict[str, int] = {}
+        self._skip_lock = RLock()
+        lanes: list[Lane[Any]] = []
+        if settings.reports:
+            route = Route(HttpSink(settings))
+            lanes += [
+                Lane("detection", DETECTION_CAPACITY, self._pack_detections, route, immediate=True),
+                Lane("metrics", CAPACITY, self._pack_metrics, route),
+                Lane("logs", CAPACITY, self._pack_logs, route),
+            ]
+        if settings.writes_files:
+            path = local_path(settings.output_path, os.environ)
+            lanes.append(Lane("local", CAPACITY, payloads.local_envelopes, Route(JsonlSink(path))))
+        self.lanes = {lane.name: lane for lane in lanes}
+        self.worker = Worker(
+            lanes,
+            batch_size=settings.batch_size,
+            flush_interval=settings.flush_interval,
+            request_timeout=settings.request_timeout,
+            retry_timeout=settings.retry_timeout,
+            after_round=self._after_round,
+        )
+
+    # Called by the hook, in the user's threads.
+
+    def announce(self, run: Mapping[str, Any]) -> None:
+        """Send the detection record of a run."""
+        self._put("detection", Detection(run, time.time()), 1)
+
+    def record(self, call: LogCall) -> None:
+        """Queue one log call for every lane it concerns."""
+        if call.metrics:
+            self._put("metrics", call, len(call.metrics))
+        if call.entries:
+            self._put("logs", call, 1)
+        self._put("local", call, 1)
+
+    def skip(self, kind: str, count: int) -> None:
+        """Count values that are not reported."""
+        with self._skip_lock:
+            self.skipped[kind] = self.skipped.get(kind, 0) + count
+
+    def _put(self, name: str, item: Any, weight: int) -> None:
+        if self.worker.pid != os.getpid():  # forked by something that runs no at-fork hooks
+            self._assemble()
+        lane = self.lanes.get(name)
+        if lane is None:
+            return
+        worker = self.worker
+        if lane.queue.put(item, weight) >= lane.wake_at:
+            worker.wake()
+        if not worker.running:
+            self._register_exit()
+            worker.ensure_running()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything is delivered, at most `timeout` seconds and only while that goes well."""
+        return self.worker.flush(timeout)
+
+    def shutdown(self) -> None:
+        """Deliver what is left, within `shutdown_timeout` without progress; nothing is taken after."""
+        with guard.boundary:
+            if self.worker.pid == os.getpid():
+                self.worker.stop(self.settings.shutdown_timeout)
+                self._report_losses()
+                if self._stats_file is not None:
+                    self._stats_file.remove()
+
+    def _register_exit(self) -> None:
+        pid = os.getpid()
+        if self._exit_registered_in == pid:
+            return
+        self._exit_registered_in = pid
+        atexit.register(self.shutdown)
+        # Children of multiprocessing leave by os._exit: no atexit, but its own finalisers run.
+        process = sys.modules.get("multiprocessing.process")
+        util = sys.modules.get("multiprocessing.util")
+        if process is not None and util is not None and process.parent_process() is not None:
+            util.Finalize(None, self.shutdown, exitpriority=0)
+
+    def after_fork_in_child(self) -> None:
+        """Drop what the parent had in hand, which the parent will send; assigns, and no more."""
+        self._assemble()
+
+    # Called by the worker thread.
+
+    def _pack_detections(self, detections: Sequence[Detection]) -> Iterator[Envelope]:
+        from . import evidence, hints
+
+        for detection in detections:
+            found = evidence.collect(evidence.Probe(), detection.run)
+            hinted = hints.build_hints(found)
+            guard.debug(
+                guard.HOOK_PREFIX,
+                f"run {detection.run.get('id')}: frameworks {hinted['possible_frameworks'] or 'none'}, "
+                f"confidence {hinted['confidence']}",
+            )
+            yield payloads.detection_envelope(self.settings, found, hinted, detection.timestamp)
+
+    def _pack_metrics(self, calls: Sequence[LogCall]) -> Iterator[Envelope]:
+        yield from payloads.metrics_envelopes(self.settings, calls)
+        if self.settings.enhance_metrics and calls:
+            self._sample(calls[-1])
+
+    def _pack_logs(self, calls: Sequence[LogCall]) -> Iterator[Envelope]:
+        return payloads.logs_envelopes(self.settings, calls)
+
+    def _sample(self, latest: LogCall) -> None:
+        if self._sampler is None:
+            from .system_metrics import Sampler
+
+            self._sampler = Sampler(self.settings.flush_interval)
+        sample = self._sampler.sample()
+        if sample:
+            self.record(LogCall(latest.run_id, time.time(), latest.step, sample, {}))
+
+    def _after_round(self) -> None:
+        now = time.monotonic()
+        if now - self._published_at < _SECONDS_BETWEEN_PUBLICATIONS:
+            return
+        self._published_at = now
+        self._report_losses()
+        if self._stats_file is not None:
+            try:
+                self._stats_file.write(self.stats())
+            except OSError as error:
+                self._stats_file = None
+                guard.debug(guard.REPORTER_PREFIX, f"statistics are not published: {error}")
+
+    def _report_losses(self) -> None:
+        losses = {lane.name: lane.dropped for lane in self.lanes.values() if lane.dropped}
+        lost = sum(sum(dropped.values()) for dropped in losses.values())
+        if lost > self._warned_losses:
+            self._warned_losses = lost
+            listed = "; ".join(
+                f"{name}: " + ", ".join(f"{count} {reason}" for reason, count in dropped.items())
+                for name, dropped in losses.items()
+            )
+            error = next((route.last_error for route in self._routes() if route.last_error), "none")
+            message = f"data is being lost ({listed}); last error: {error}"
+            guard.debug(guard.REPORTER_PREFIX, message)
+            guard.warn(message)
+
+    def _routes(self) -> list[Route]:
+        return list({id(lane.route): lane.route for lane in self.lanes.values()}.values())
+
+    # Called by anyone.
+
+    def stats(self) -> dict[str, Any]:
+        """Return the statistics as a plain, JSON-safe dictionary; see the README for each field."""
+        accounts = {name: lane.account() for name, lane in self.lanes.items()}
+        routes = self._routes()
+        successes = [route.last_success for route in routes if route.last_success is not None]
+
+        def sent(name: str) -> int:
+            return self.lanes[name].sent if name in self.lanes else 0
+
+        return {
+            "pid": os.getpid(),
+            "command": " ".join(sys.argv)[:200],
+            "time": time.time(),
+            "reporting": self.settings.reports,
+            "endpoint": self.settings.api_base_url,
+            "workload_uid": self.settings.workload_uid,
+            "pod_name": self.settings.pod_name,
+            "detection_sent": sent("detection"),
+            "metrics_sent": sent("metrics"),
+            "logs_sent": sent("logs"),
+            "local_written": sent("local"),
+            **{
+                field: {name: account[field] for name, account in accounts.items()}
+                for field in ("accepted", "sent", "pending", "dropped")
+            },
+            "skipped": dict(self.skipped),
+            "errors": sum(route.errors for route in routes),
+            "internal_errors": guard.internal_errors,
+            "retries": sum(route.retries for route in routes),
+            "last_error": next((route.last_error for route in routes if route.last_error), None),
+            "last_success": max(successes) if successes else None,
+        }
+
+
+def local_path(folder: str, environ: Mapping[str, str]) -> str:
+    """Return this rank's JSONL file below the output folder."""
+
+    def number(*names: str) -> str:
+        return next((environ[name] for name in names if environ.get(name, "").isdigit()), "0")
+
+    node = number("NODE_RANK", "GROUP_RANK", "SLURM_NODEID")
+    rank = number("LOCAL_RANK", "SLURM_LOCALID")
+    return os.path.join(os.path.abspath(folder), f"node_{node}", f"rank_{rank}", "wandb_metrics.jsonl")
+
+
+_exporter: Exporter | None = None
+
+
+def get_exporter() -> Exporter:
+    """Return the exporter of this process; the first call reads the settings and starts nothing."""
+    global _exporter
+    if _exporter is None:
+        loaded = load()
+        guard.debug_enabled = loaded.settings.debug
+        for warning in loaded.warnings:
+            guard.debug(guard.HOOK_PREFIX, f"bad setting: {warning}")
+        if loaded.settings.api_reporting and not loaded.settings.has_identity:
+            guard.debug(
+                guard.HOOK_PREFIX, "neither WORKLOAD_UID nor POD_NAME is set: nothing will be sent"
+            )
+        _exporter = Exporter(loaded)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_exporter.after_fork_in_child)
+    return _exporter

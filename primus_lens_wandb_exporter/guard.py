@@ -1,0 +1,76 @@
+"""The one exception boundary between our code and the user's, and the one place that prints.
+
+Everything of ours that runs in a user's thread stands inside `with guard.boundary:`; what it raises
+is counted and, in the debug log, named. `KeyboardInterrupt` and `SystemExit` are the user's and
+pass. Tests set `guard.reraise = True`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from types import TracebackType
+
+HOOK_PREFIX = "[Primus Lens WandB]"
+REPORTER_PREFIX = "[Primus Lens API Reporter]"
+
+_SECONDS_BETWEEN_WARNINGS = 600.0
+
+reraise = False
+debug_enabled = False
+internal_errors = 0
+
+_last_warning: float | None = None
+
+
+class _Boundary:
+    """A re-entrant context manager without state of its own, so one instance serves all threads."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if error is None or not isinstance(error, Exception):
+            return False
+        global internal_errors
+        internal_errors += 1
+        if debug_enabled:
+            last = traceback.extract_tb(trace)[-1]
+            where = f"{os.path.basename(last.filename)}:{last.lineno}"
+            debug(HOOK_PREFIX, f"internal error: {type(error).__name__}: {error} at {where}")
+        return not reraise
+
+
+boundary = _Boundary()
+
+
+def debug(prefix: str, message: str) -> None:
+    """Print one line to standard error if the debug log is on."""
+    if debug_enabled:
+        _print(prefix, message)
+
+
+def warn(message: str) -> None:
+    """Print one line to standard error, at most one in ten minutes, whatever the debug switch says.
+
+    Reserved for data being lost.
+    """
+    global _last_warning
+    now = time.monotonic()
+    if _last_warning is None or now - _last_warning >= _SECONDS_BETWEEN_WARNINGS:
+        _last_warning = now
+        _print(REPORTER_PREFIX, message)
+
+
+def _print(prefix: str, message: str) -> None:
+    # The descriptor, not sys.stderr: wandb copies what passes sys.stderr into the user's run.
+    try:
+        os.write(2, f"{prefix} {message}\n".encode(errors="backslashreplace"))
+    except OSError:
+        pass

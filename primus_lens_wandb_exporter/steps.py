@@ -1,0 +1,80 @@
+"""Which step a logged value belongs to.
+
+In this order: the call's explicit step; the step metric that `define_metric` names for the
+value; `train/global_step`, `trainer/global_step` (Hugging Face, Lightning) or `global_step`; the
+run's own counter before the call. A step metric counts when the call carries it as a whole number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .capture import to_plain
+
+WELL_KNOWN = ("train/global_step", "trainer/global_step", "global_step")
+
+_INT64 = 2**63
+
+
+def to_step(value: Any) -> int | None:
+    """Return a step as a plain 64-bit integer, or None if the value is not a whole number."""
+    if type(value) is not int:
+        number = to_plain(value)
+        if isinstance(number, str) or number is None or not float(number).is_integer():
+            return None
+        value = int(number)
+    return value if -_INT64 <= value < _INT64 else None
+
+
+class StepMetrics:
+    """The step metrics that a run's `define_metric` calls named."""
+
+    def __init__(self) -> None:
+        self._exact: dict[str, str] = {}
+        self._globs: dict[str, str] = {}  # prefix before the `*`, longest first
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._globs)
+
+    def define(self, name: str, step_metric: str) -> None:
+        """Remember one definition; `name` may end in `*`."""
+        if name.endswith("*"):
+            globs = {**self._globs, name[:-1]: step_metric}
+            self._globs = dict(sorted(globs.items(), key=lambda glob: -len(glob[0])))
+        else:
+            self._exact[name] = step_metric
+
+    def step_metric_of(self, name: str) -> str | None:
+        """Return the step metric of one metric; an exact name wins over a longer over a shorter glob."""
+        exact = self._exact.get(name)
+        if exact is not None:
+            return exact
+        for prefix, step_metric in self._globs.items():
+            if name.startswith(prefix):
+                return step_metric
+        return None
+
+
+def default_step(metrics: Mapping[str, float], counter: int) -> int:
+    """Return the step of a call without an explicit one, `define_metric` left aside."""
+    for name in WELL_KNOWN:
+        if name in metrics:
+            step = to_step(metrics[name])
+            if step is not None:
+                return step
+    return counter
+
+
+def group_by_step(
+    names: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    definitions: StepMetrics,
+    default: int,
+) -> dict[int, dict[str, Any]]:
+    """Sort named values by the step that `definitions` gives each; `metrics` is the whole call."""
+    groups: dict[int, dict[str, Any]] = {}
+    for name, value in names.items():
+        step = to_step(metrics.get(definitions.step_metric_of(name) or ""))
+        groups.setdefault(default if step is None else step, {})[name] = value
+    return groups

@@ -1,0 +1,183 @@
+"""Which wandb attributes are wrapped, and what each wrapper reports.
+
+`Run.log` is wrapped on the class: `wandb.log` is that method, bound by wandb at `init`, and most
+trainers call `run.log`, so every call is seen exactly once. `init` is replaced under each name
+that wandb gives it, so that a reload of wandb finds it wrapped and it stays picklable.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+import weakref
+from typing import Any, Callable
+
+from . import guard
+from .capture import capture
+from .evidence.run import describe
+from .exporter import get_exporter
+from .patching import Patches
+from .payloads import LogCall
+from .steps import StepMetrics, default_step, group_by_step, to_step
+
+_patches = Patches()
+
+
+def install(wandb: Any) -> None:
+    """Wrap wandb's functions; on a module that is not W&B's (a folder named `wandb`), do nothing."""
+    run_module = sys.modules.get("wandb.sdk.wandb_run")
+    run_class = getattr(run_module, "Run", None)
+    if run_class is None or not hasattr(wandb, "init"):
+        return
+    with guard.boundary:
+        get_exporter()
+        for name in ("wandb.sdk.wandb_init", "wandb.sdk", "wandb"):
+            module = sys.modules.get(name)
+            if callable(getattr(module, "init", None)):
+                _patches.wrap(module, "init", _wrap_init)
+        _patches.wrap(run_class, "log", _wrap_log)
+        _patches.wrap(run_class, "define_metric", _wrap_define_metric)
+        # A `with` block ends in `_finish`, and `finish` passes through it.
+        finish = "_finish" if hasattr(run_class, "_finish") else "finish"
+        _patches.wrap(run_class, finish, _wrap_finish)
+        guard.debug(
+            guard.HOOK_PREFIX, f"hook installed, wandb {getattr(wandb, '__version__', 'unknown')}"
+        )
+
+
+def uninstall() -> None:
+    """Put wandb's own functions back."""
+    _patches.undo()
+
+
+class _RunState:
+    """What we know of one run object of this process."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = weakref.ref(run)
+        self.id = str(run.id)
+        self.reported = not _is_disabled(run)
+        self.step_metrics = StepMetrics()
+        self.calls = 0
+
+
+_states: dict[int, _RunState] = {}  # by id() of the run object
+_announced: set[str] = set()  # ids of runs
+
+
+def _is_disabled(run: Any) -> bool:
+    """Return whether a run only pretends (`mode="disabled"`)."""
+    return type(run).__name__ in ("NoopRun", "RunDisabled") or bool(getattr(run, "disabled", False))
+
+
+def _state_of(run: Any) -> _RunState:
+    """Return the state of a run; a run not seen before is announced.
+
+    A run may come from somewhere else than our `init`: a reference to the original taken earlier,
+    a run unpickled in another process.
+    """
+    state = _states.get(id(run))
+    if state is not None and state.run() is run:
+        return state
+    state = _RunState(run)
+    for key in [key for key, known in list(_states.items()) if known.run() is None]:
+        _states.pop(key, None)
+    _states[id(run)] = state
+    if state.reported and state.id not in _announced:
+        _announced.add(state.id)
+        guard.debug(guard.HOOK_PREFIX, f"wandb.init seen, run {state.id}")
+        get_exporter().announce(describe(run))
+    return state
+
+
+def _wrap_init(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def init(*args: Any, **kwargs: Any) -> Any:
+        run = original(*args, **kwargs)
+        with guard.boundary:
+            if hasattr(run, "log") and not _is_disabled(run):
+                _state_of(run)
+        return run
+
+    return init
+
+
+def _wrap_log(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def log(self: Any, *args: Any, **kwargs: Any) -> None:
+        attributes = self.__dict__
+        counter = attributes.get("_local_step")  # `_step` before wandb 0.27
+        if counter is None:
+            counter = attributes.get("_step")
+        result = original(self, *args, **kwargs)
+        with guard.boundary:
+            _report_call(self, counter, args, kwargs)
+        return result
+
+    return log
+
+
+def _report_call(
+    run: Any, counter: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
+    state = _state_of(run)
+    if not state.reported:
+        return
+    exporter = get_exporter()
+    if not exporter.lanes:
+        return
+    data = args[0] if args else kwargs["data"]
+    explicit = to_step(args[1] if len(args) > 1 else kwargs.get("step"))
+    state.calls += 1
+    metrics, entries, skipped = capture(data)
+    if skipped:
+        for kind, count in skipped.items():
+            exporter.skip(kind, count)
+    if explicit is not None:
+        if counter is not None and explicit < counter:  # wandb drops what comes late
+            exporter.skip("step is behind", len(metrics) + len(entries))
+            return
+        step = explicit
+    else:
+        step = default_step(metrics, state.calls - 1 if counter is None else counter)
+    timestamp = time.time()
+    if explicit is None and state.step_metrics:
+        metrics_by_step = group_by_step(metrics, metrics, state.step_metrics, step)
+        entries_by_step = group_by_step(entries, metrics, state.step_metrics, step)
+        for step in {**metrics_by_step, **entries_by_step}:
+            exporter.record(
+                LogCall(
+                    state.id,
+                    timestamp,
+                    step,
+                    metrics_by_step.get(step, {}),
+                    entries_by_step.get(step, {}),
+                )
+            )
+    elif metrics or entries:
+        exporter.record(LogCall(state.id, timestamp, step, metrics, entries))
+
+
+def _wrap_define_metric(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def define_metric(self: Any, *args: Any, **kwargs: Any) -> Any:
+        metric = original(self, *args, **kwargs)
+        with guard.boundary:
+            if metric is not None and metric.step_metric:
+                _state_of(self).step_metrics.define(metric.name, metric.step_metric)
+        return metric
+
+    return define_metric
+
+
+def _wrap_finish(original: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(original)
+    def finish(self: Any, *args: Any, **kwargs: Any) -> None:
+        result = original(self, *args, **kwargs)
+        with guard.boundary:
+            exporter = get_exporter()
+            exporter.flush(exporter.settings.finish_timeout)
+        return result
+
+    return finish
