@@ -1,7 +1,7 @@
 """The public handle on the exporter of this process.
 
-    from primus_lens_wandb_exporter.api_reporter import get_global_reporter
-    get_global_reporter().stats
+from primus_lens_wandb_exporter.api_reporter import get_global_reporter
+get_global_reporter().stats
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Reporter:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """What was accepted, sent, dropped (by reason), skipped (by kind) and is pending, as a plain dict.
+        """What was accepted, sent, dropped, skipped and is pending, as a plain dictionary.
 
         For each of `detection`, `metrics` (points), `logs` and `local` at every moment:
         `accepted = sent + sum(dropped.values()) + pending`.

@@ -24,6 +24,7 @@ DETECTION_CAPACITY = 100
 CAPACITY = 1000  # log calls that wait, for each of metrics, logs and the local file
 
 _SECONDS_BETWEEN_PUBLICATIONS = 1.0
+_SECONDS_WITHOUT_PUBLICATION = 10.0  # at most, while a queue is crowded
 
 
 class Detection(NamedTuple):
@@ -45,7 +46,7 @@ class Exporter:
     def _assemble(self) -> None:
         """Make lanes and worker, with nothing in them. Only assigns: a fork's child runs this."""
         settings = self.settings
-        self._published_at = 0.0
+        self._published_at = time.monotonic()
         self._warned_losses = 0
         self._stats_file: stats_files.StatsFile | None = stats_files.StatsFile()
         self._sampler: Any = None
@@ -105,7 +106,7 @@ class Exporter:
             worker.ensure_running()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until everything is delivered, at most `timeout` seconds and only while that goes well."""
+        """Wait until all is delivered, at most `timeout` seconds and only while that goes well."""
         return self.worker.flush(timeout)
 
     def shutdown(self) -> None:
@@ -166,10 +167,11 @@ class Exporter:
             self.record(LogCall(latest.run_id, time.time(), latest.step, sample, {}))
 
     def _after_round(self) -> None:
-        now = time.monotonic()
-        if now - self._published_at < _SECONDS_BETWEEN_PUBLICATIONS:
+        since = time.monotonic() - self._published_at
+        crowded = any(lane.queue.half_full for lane in self.lanes.values())
+        if since < (_SECONDS_WITHOUT_PUBLICATION if crowded else _SECONDS_BETWEEN_PUBLICATIONS):
             return
-        self._published_at = now
+        self._published_at += since
         self._report_losses()
         if self._stats_file is not None:
             try:

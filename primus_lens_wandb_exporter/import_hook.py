@@ -26,7 +26,7 @@ class _PostImportFinder:
     def __init__(self, name: str, callback: "Callable[[ModuleType], None]") -> None:
         self.name = name
         self.callback = callback
-        self._searching: "set[int]" = set()
+        self._searching: set[int] = set()
 
     def find_spec(
         self,
@@ -60,7 +60,7 @@ class _PostImportFinder:
             find_spec = getattr(finder, "find_spec", None)
             if finder is self or find_spec is None:
                 continue
-            spec: "Optional[ModuleSpec]" = find_spec(fullname, path, target)
+            spec: Optional[ModuleSpec] = find_spec(fullname, path, target)
             if spec is not None:
                 return spec
         return None
@@ -99,7 +99,7 @@ def after_import(name: str, callback: "Callable[[ModuleType], None]") -> None:
     if any(finder.name == name for finder in _armed()):
         return
     finder = _PostImportFinder(name, callback)
-    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, finder)
     module = sys.modules.get(name)
     if module is not None and not getattr(module.__spec__, "_initializing", False):
         finder._report(module)
@@ -109,7 +109,7 @@ def remove(name: str) -> None:
     """Disarm what `after_import` armed for `name`; a spec that was found earlier is inert then."""
     for finder in _armed():
         if finder.name == name:
-            sys.meta_path.remove(finder)  # type: ignore[arg-type]
+            sys.meta_path.remove(finder)
 
 
 def is_armed(name: str) -> bool:

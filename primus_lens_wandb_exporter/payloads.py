@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .capture import LogValue
+from .delivery.courtesy import give_way
 from .delivery.envelope import Envelope
 from .settings import Settings
 
@@ -75,7 +76,7 @@ def metrics_envelopes(settings: Settings, calls: Sequence[LogCall]) -> Iterator[
                     yield _body(settings, METRICS_PATH, run_id, "metrics", points)
                     points, size = [], len(name) + _POINT_BYTES
                 if len(points) % _POINTS_AT_A_TIME == 0:
-                    time.sleep(0)  # let the training thread have the GIL now and then
+                    give_way()
                 points.append(
                     {
                         "name": name,
@@ -93,8 +94,7 @@ def logs_envelopes(settings: Settings, calls: Sequence[LogCall]) -> Iterator[Env
     """Return the log entries of the calls in their order, one run a body."""
     for run_id, of_run in _by_run(calls).items():
         entries = [
-            {"step": call.step, "timestamp": call.timestamp, "data": call.entries}
-            for call in of_run
+            {"step": call.step, "timestamp": call.timestamp, "data": call.entries} for call in of_run
         ]
         for chunk in _chunks(entries):
             yield _body(settings, LOGS_PATH, run_id, "logs", chunk)
@@ -136,8 +136,6 @@ def _by_run(calls: Iterable[LogCall]) -> dict[str, list[LogCall]]:
     return runs
 
 
-def _body(
-    settings: Settings, path: str, run_id: str, field: str, entries: Sequence[Any]
-) -> Envelope:
+def _body(settings: Settings, path: str, run_id: str, field: str, entries: Sequence[Any]) -> Envelope:
     head = {**identity(settings), "run_id": run_id, "timestamp": time.time()}
     return Envelope(path, head, field, entries)

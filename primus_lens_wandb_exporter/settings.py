@@ -115,7 +115,10 @@ class Settings:
         _OURS + "FLUSH_INTERVAL", 5.0, _interval, "Seconds after which fewer go out, too."
     )
     save_local: bool = _setting(
-        _OURS + "SAVE_LOCAL", True, parse_switch, "`false`: no local files, even with an output path."
+        _OURS + "SAVE_LOCAL",
+        True,
+        parse_switch,
+        "`false`: no local files, even with an output path.",
     )
     output_path: str = _setting(
         _OURS + "OUTPUT_PATH", "", _text, "Folder for local JSONL files; unset: none are written."

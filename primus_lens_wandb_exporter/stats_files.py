@@ -39,6 +39,7 @@ class StatsFile:
 
     def __init__(self) -> None:
         self._path: str | None = None
+        self._started = ""
 
     def write(self, stats: Mapping[str, Any]) -> None:
         """Replace the file's contents.
@@ -48,7 +49,8 @@ class StatsFile:
         """
         if self._path is None:
             self._path = os.path.join(_make_folder(), f"{os.getpid()}{_SUFFIX}")
-        body = {**stats, "started": process_start(os.getpid())}
+            self._started = process_start(os.getpid())
+        body = {**stats, "started": self._started}
         scratch = f"{self._path}.new"
         descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:

@@ -103,9 +103,9 @@ def _wrap_init(original: Callable[..., Any]) -> Callable[..., Any]:
     return init
 
 
-def _wrap_log(original: Callable[..., None]) -> Callable[..., None]:
+def _wrap_log(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def log(self: Any, *args: Any, **kwargs: Any) -> None:
+    def log(self: Any, *args: Any, **kwargs: Any) -> Any:
         attributes = self.__dict__
         counter = attributes.get("_local_step")  # `_step` before wandb 0.27
         if counter is None:
@@ -118,9 +118,7 @@ def _wrap_log(original: Callable[..., None]) -> Callable[..., None]:
     return log
 
 
-def _report_call(
-    run: Any, counter: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
+def _report_call(run: Any, counter: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     state = _state_of(run)
     if not state.reported:
         return
@@ -171,9 +169,9 @@ def _wrap_define_metric(original: Callable[..., Any]) -> Callable[..., Any]:
     return define_metric
 
 
-def _wrap_finish(original: Callable[..., None]) -> Callable[..., None]:
+def _wrap_finish(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
-    def finish(self: Any, *args: Any, **kwargs: Any) -> None:
+    def finish(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         with guard.boundary:
             exporter = get_exporter()

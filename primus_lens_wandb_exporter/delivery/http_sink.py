@@ -132,7 +132,9 @@ def _retry_after(response: requests.Response) -> float | None:
     """Return the seconds of a `Retry-After` header, which may also hold a date (RFC 9110, 10.2.3)."""
     text = response.headers.get("Retry-After", "")
     try:
-        return max(0.0, float(text) if text.isdigit() else parsedate_to_datetime(text).timestamp() - time())
+        if text.isdigit():
+            return float(text)
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time())
     except (TypeError, ValueError, IndexError):
         return None
 

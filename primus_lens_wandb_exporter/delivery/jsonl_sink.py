@@ -28,7 +28,9 @@ class JsonlSink:
         try:
             self._append(lines)
         except OSError as error:
-            return Outcome(Verdict.RETRY, "disk_error", f"{self.path}: {error.strerror}", unreachable=True)
+            return Outcome(
+                Verdict.RETRY, "disk_error", f"{self.path}: {error.strerror}", unreachable=True
+            )
         return Outcome(Verdict.SENT)
 
     def _append(self, lines: bytes) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 from .. import guard
@@ -20,7 +21,7 @@ from .route import Route
 
 T = TypeVar("T")
 
-MAX_WEIGHT = 1000  # counted things that leave the queue in one go
+MAX_IN_HAND = 10_000  # counted things that leave the queue in one go, to travel in several envelopes
 
 
 class Lane(Generic[T]):
@@ -40,15 +41,17 @@ class Lane(Generic[T]):
         self.route = route
         self.immediate = immediate  # goes out at once: neither batched nor spaced
         self.wake_at = 1  # as many waiting items wake the worker
-        self.outbox: deque[Envelope] = deque()
         self.sent = 0
+        self.in_hand = 0  # weight taken from the queue and not settled yet
         self._pack = pack
+        self._packing: Iterator[Envelope] = iter(())
+        self._outbox: deque[Envelope] = deque()  # packed, first to be sent first
         self._dropped: dict[str, int] = {}
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is in hand."""
-        return not self.outbox and not len(self.queue)
+        return not self.in_hand and not len(self.queue)
 
     @property
     def accepted(self) -> int:
@@ -71,44 +74,50 @@ class Lane(Generic[T]):
         pending = accepted - sent - sum(dropped.values())
         return {"accepted": accepted, "sent": sent, "dropped": dropped, "pending": pending}
 
-    def fill_outbox(self) -> None:
-        """Take what waits, as far as it fits into one go, and pack it; what cannot be packed is dropped."""
-        taken = self.queue.take(MAX_WEIGHT)
-        items = [item for item, _ in taken]
-        packed = False
-        with guard.boundary:
-            self.outbox.extend(list(self._pack(items)))
-            packed = True
-        if not packed:
-            self.drop("internal_error", sum(weight for _, weight in taken))
+    def next_envelope(self) -> Envelope | None:
+        """Return the envelope to send next, the same one until it is settled; None if nothing waits.
+
+        Envelopes are packed one by one as they are needed. What cannot be packed is dropped.
+        """
+        if not self.in_hand:
+            taken = self.queue.take(MAX_IN_HAND)
+            self.in_hand = sum(weight for _, weight in taken)
+            self._packing = iter(self._pack([item for item, _ in taken]))
+        if not self._outbox:
+            with guard.boundary:
+                self._outbox.extend(islice(self._packing, 1))
+            if not self._outbox and self.in_hand:
+                self._lose("internal_error", self.in_hand)
+        return self._outbox[0] if self._outbox else None
 
     def settle(self, outcome: Outcome, retry_timeout: float) -> None:
-        """Apply a sink's answer to the first envelope of the outbox."""
-        envelope = self.outbox[0]
+        """Apply a sink's answer to the envelope that was sent."""
+        envelope = self._outbox[0]
         if outcome.verdict is Verdict.RETRY:
-            if time.monotonic() - envelope.created < retry_timeout:
-                return
-            self.outbox.popleft()
-            self.drop("retry_timeout", envelope.weight)
+            if time.monotonic() - envelope.created >= retry_timeout:
+                self._outbox.popleft()
+                self._lose("retry_timeout", envelope.weight)
             return
-        self.outbox.popleft()
+        self._outbox.popleft()
         if outcome.verdict is Verdict.SENT:
             self.sent += envelope.weight
+            self.in_hand -= envelope.weight
             return
         halves = envelope.split() if outcome.verdict is Verdict.SPLIT else None
         if halves:
-            self.outbox.extendleft(reversed(halves))
+            self._outbox.extendleft(reversed(halves))
         else:
-            self.drop(outcome.reason, envelope.weight)
-
-    def drop(self, reason: str, weight: int) -> None:
-        """Count a loss."""
-        self._dropped[reason] = self._dropped.get(reason, 0) + weight
+            self._lose(outcome.reason, envelope.weight)
 
     def drop_rest(self, reason: str) -> None:
         """Give up all that is in hand or waiting."""
-        for envelope in self.outbox:
-            self.drop(reason, envelope.weight)
-        self.outbox.clear()
+        self._lose(reason, self.in_hand)
+        self._outbox.clear()
         while len(self.queue):
-            self.drop(reason, sum(weight for _, weight in self.queue.take(MAX_WEIGHT)))
+            self.in_hand = sum(weight for _, weight in self.queue.take(MAX_IN_HAND))
+            self._lose(reason, self.in_hand)
+
+    def _lose(self, reason: str, weight: int) -> None:
+        if weight:
+            self._dropped[reason] = self._dropped.get(reason, 0) + weight
+            self.in_hand -= weight

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any
 
 from .. import guard
+from .courtesy import set_crowded
 from .envelope import Outcome, Verdict
 from .lane import Lane
 
@@ -158,7 +159,7 @@ class Worker:
             return math.inf
         queue, hurried = lane.queue, self._hurried
         ready = 0.0
-        if not (lane.outbox or hurried or lane.immediate or len(queue) >= self.batch_size):
+        if not (lane.in_hand or hurried or lane.immediate or len(queue) >= self.batch_size):
             ready = queue.waiting_from() + self.flush_interval
         open_at = lane.route.open_at(
             crowded=queue.half_full, hurried=hurried or (lane.immediate and lane.route.healthy)
@@ -185,16 +186,21 @@ class Worker:
             self._wake.wait(max(0.0, until - monotonic()))
 
     def _serve(self, lane: Lane[Any]) -> None:
-        if not lane.outbox:
-            lane.fill_outbox()
-        while lane.outbox:
-            outcome = lane.route.send(lane.outbox[0], self._timeout(), monotonic())
+        """Send what one taking from the queue yields, or as much of it as goes well."""
+        set_crowded(lane.queue.half_full)
+        while True:
+            envelope = lane.next_envelope()
+            if envelope is None:
+                return
+            outcome = lane.route.send(envelope, self._timeout(), monotonic())
             lane.settle(outcome, self.retry_timeout)
             if outcome.verdict is Verdict.RETRY:
                 if self._stopping:
                     self._retry_before_exit(lane, outcome)
                 return
             self._progress += 1
+            if not lane.in_hand:
+                return
 
     def _timeout(self) -> float:
         if self._stop_at is None:

@@ -5,13 +5,13 @@ Nothing is imported, initialised, started or written.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from .. import guard
+from ..delivery.courtesy import give_way
 from . import environment, frameworks, pytorch, system
-from .probe import Probe
+from .probe import Probe as Probe
 
 _SOURCES = {
     "environment": environment.collect,
@@ -33,5 +33,5 @@ def collect(probe: Probe, run: Mapping[str, Any]) -> dict[str, Any]:
     for name, collect_source in _SOURCES.items():
         with guard.boundary:
             evidence[name] = collect_source(probe)
-        time.sleep(0)  # let the training thread have the GIL between sources
+        give_way()
     return evidence

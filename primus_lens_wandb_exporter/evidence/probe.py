@@ -39,7 +39,9 @@ class Probe:
     def read_text(self, path: str, limit: int = 65536) -> str | None:
         """Return the text of a small file below the root, or None if it cannot be read."""
         try:
-            with open(os.path.join(self.root, path.lstrip("/")), encoding="utf-8", errors="replace") as file:
+            with open(
+                os.path.join(self.root, path.lstrip("/")), encoding="utf-8", errors="replace"
+            ) as file:
                 return file.read(limit)
         except OSError:
             return None
