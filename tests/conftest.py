@@ -1,0 +1,42 @@
+"""Fixtures: a processor that holds every body to the contract, and scripts that report to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from primus_lens_wandb_exporter import guard
+
+from .support.processor import Processor
+from .support.scripts import ScriptRunner, clean_environ
+
+
+@pytest.fixture(autouse=True)
+def _reraise_internal_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What production swallows fails the test."""
+    monkeypatch.setattr(guard, "reraise", True)
+
+
+@pytest.fixture
+def processor() -> Iterator[Processor]:
+    """A telemetry-processor on loopback, of this test's own; a body that breaks the contract fails it."""
+    with HTTPServer(host="127.0.0.1", threaded=True) as server:
+        processor = Processor(server)
+        yield processor
+    assert not processor.violations
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, processor: Processor) -> ScriptRunner:
+    """Runs scripts that report to `processor`, with the debug log on."""
+    environ = {
+        **clean_environ(tmp_path),
+        "WORKLOAD_UID": "workload-1",
+        "POD_NAME": "pod-1",
+        "PRIMUS_LENS_API_BASE_URL": processor.url,
+        "PRIMUS_LENS_WANDB_DEBUG": "true",
+    }
+    return ScriptRunner(tmp_path, environ)

@@ -1,0 +1,241 @@
+"""A strict reading of the wire contract: what a Go server with typed structs would refuse.
+
+Stricter than that server where a body is merely suspicious: unknown fields and empty lists count.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Callable, NoReturn
+
+INT64 = 2**63
+
+
+class Violation(ValueError):
+    """A body breaks the contract; the message names the field."""
+
+
+def check(path: str, body: bytes) -> dict[str, Any]:
+    """Parse and check one body of `POST <base>/wandb/<kind>`; return it parsed."""
+    parsed = parse(body)
+    kind = path.rpartition("/wandb/")[2]
+    checker = {
+        "detection": _detection,
+        "metrics": _metrics,
+        "logs": _logs,
+        "batch": _batch,
+    }.get(kind)
+    if checker is None:
+        raise Violation(f"no such path: {path}")
+    checker(parsed, kind)
+    return parsed
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """Parse JSON as Go does: UTF-8, no NaN or Infinity, and no key twice."""
+
+    def refuse(token: str) -> NoReturn:
+        raise Violation(f"{token} is not JSON")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        if len(set(names)) != len(names):
+            raise Violation(f"a key stands twice in {names}")
+        return dict(pairs)
+
+    parsed = json.loads(body.decode("utf-8"), parse_constant=refuse, object_pairs_hook=unique)
+    if not isinstance(parsed, dict):
+        raise Violation("the body is not an object")
+    return parsed
+
+
+def _need(condition: bool, where: str, expected: str, value: Any) -> None:
+    if not condition:
+        raise Violation(f"{where}: expected {expected}, got {value!r}")
+
+
+def _text(value: Any, where: str) -> None:
+    _need(type(value) is str, where, "a string", value)
+
+
+def _truth(value: Any, where: str) -> None:
+    _need(type(value) is bool, where, "a boolean", value)
+
+
+def _integer(value: Any, where: str) -> None:
+    _need(type(value) is int and -INT64 <= value < INT64, where, "an int64", value)
+
+
+def _number(value: Any, where: str) -> None:
+    _need(type(value) in (int, float) and math.isfinite(value), where, "a finite number", value)
+
+
+def _time(value: Any, where: str) -> None:
+    _number(value, where)
+    _need(1e9 < value < 1e10, where, "Unix seconds", value)
+
+
+def _map_of(check_value: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+    def check_map(value: Any, where: str) -> None:
+        _need(type(value) is dict, where, "an object", value)
+        for name, nested in value.items():
+            check_value(nested, f"{where}.{name}")
+
+    return check_map
+
+
+def _list_of(check_value: Callable[[Any, str], None]) -> Callable[[Any, str], None]:
+    def check_list(value: Any, where: str) -> None:
+        _need(type(value) is list, where, "a list", value)
+        for index, nested in enumerate(value):
+            check_value(nested, f"{where}[{index}]")
+
+    return check_list
+
+
+def _anything(value: Any, where: str) -> None:
+    pass
+
+
+def _object(value: Any, where: str) -> None:
+    _need(type(value) is dict, where, "an object", value)
+
+
+def _fields(
+    value: Any,
+    where: str,
+    required: dict[str, Callable[[Any, str], None]],
+    optional: dict[str, Callable[[Any, str], None]] | None = None,
+) -> None:
+    _object(value, where)
+    optional = optional or {}
+    for name in required:
+        _need(name in value, where, f"a field {name!r}", sorted(value))
+    for name, nested in value.items():
+        checker = required.get(name) or optional.get(name)
+        _need(checker is not None, f"{where}.{name}", "no such field", nested)
+        assert checker is not None
+        checker(nested, f"{where}.{name}")
+
+
+_IDENTITY = {"source": _text, "workload_uid": _text, "pod_uid": _text, "pod_name": _text}
+
+
+def _known_workload(body: dict[str, Any], where: str) -> None:
+    _need(body["source"] == "wandb", f"{where}.source", "'wandb'", body["source"])
+    known = body["workload_uid"] or body["pod_name"]
+    _need(bool(known), where, "either workload_uid or pod_name is required", body)
+
+
+def _metrics(body: dict[str, Any], where: str) -> None:
+    point = {"name": _text, "value": _number, "step": _integer, "timestamp": _time, "tags": _map_of(_text)}
+
+    def check_point(value: Any, at: str) -> None:
+        _fields(value, at, point)
+        _need(bool(value["name"]), f"{at}.name", "a name", value["name"])
+
+    _fields(
+        body,
+        where,
+        {**_IDENTITY, "run_id": _text, "timestamp": _time, "metrics": _list_of(check_point)},
+    )
+    _known_workload(body, where)
+    _need(bool(body["run_id"]), f"{where}.run_id", "a run", body["run_id"])
+    _need(bool(body["metrics"]), f"{where}.metrics", "at least one point", body["metrics"])
+
+
+def _logs(body: dict[str, Any], where: str) -> None:
+    def check_entry(value: Any, at: str) -> None:
+        _fields(value, at, {"step": _integer, "timestamp": _time, "data": _object})
+
+    _fields(
+        body,
+        where,
+        {**_IDENTITY, "run_id": _text, "timestamp": _time, "logs": _list_of(check_entry)},
+    )
+    _known_workload(body, where)
+    _need(bool(body["logs"]), f"{where}.logs", "at least one entry", body["logs"])
+
+
+def _detection(body: dict[str, Any], where: str) -> None:
+    def check_wandb(value: Any, at: str) -> None:
+        _fields(
+            value,
+            at,
+            {"project": _text, "name": _text, "id": _text, "config": _object, "tags": _list_of(_text)},
+        )
+
+    def check_pytorch(value: Any, at: str) -> None:
+        _fields(
+            value,
+            at,
+            {
+                "available": _truth,
+                "version": _text,
+                "cuda_available": _truth,
+                "detected_modules": _map_of(_truth),
+            },
+            {"cuda_version": _text, "hip_version": _text},
+        )
+
+    def check_framework(value: Any, at: str) -> None:
+        _object(value, at)
+        _truth(value.get("detected"), f"{at}.detected")
+        _text(value.get("version"), f"{at}.version")
+
+    def check_evidence(value: Any, at: str) -> None:
+        _fields(
+            value,
+            at,
+            {
+                "wandb": check_wandb,
+                "environment": _map_of(_text),
+                "pytorch": check_pytorch,
+                "wrapper_frameworks": _map_of(check_framework),
+                "base_frameworks": _map_of(check_framework),
+                "system": _object,
+            },
+            {"hardware": _object, "software": _object, "build": _map_of(_text)},
+        )
+
+    def check_hints(value: Any, at: str) -> None:
+        _fields(
+            value,
+            at,
+            {
+                "wrapper_frameworks": _list_of(_text),
+                "base_frameworks": _list_of(_text),
+                "possible_frameworks": _list_of(_text),
+                "confidence": _text,
+                "primary_indicators": _list_of(_text),
+                "framework_layers": _map_of(_object),
+            },
+        )
+        _need(value["confidence"] in ("low", "medium", "high"), at, "a confidence", value["confidence"])
+        joined = value["wrapper_frameworks"] + value["base_frameworks"]
+        _need(value["possible_frameworks"] == joined, at, "wrappers, then bases", value)
+
+    _fields(
+        body,
+        where,
+        {
+            **_IDENTITY,
+            "namespace": _text,
+            "type": _text,
+            "version": _text,
+            "evidence": check_evidence,
+            "hints": check_hints,
+            "timestamp": _time,
+        },
+    )
+    _known_workload(body, where)
+    _need(body["type"] == "framework_detection_raw", f"{where}.type", "the type", body["type"])
+    _need(body["version"] == "1.0", f"{where}.version", "'1.0'", body["version"])
+
+
+def _batch(body: dict[str, Any], where: str) -> None:
+    parts = {"detection": _detection, "metrics": _metrics, "logs": _logs}
+    for name, part in body.items():
+        _need(name in parts, f"{where}.{name}", "no such part", part)
+        parts[name](part, f"{where}.{name}")
