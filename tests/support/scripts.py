@@ -64,7 +64,13 @@ class ScriptRunner:
         return subprocess.Popen(
             [python, *options, str(path)],
             cwd=self.folder,
-            env={**self.environ, "PYTHONPATH": os.pathsep.join(search_path), **(environ or {})},
+            env={
+                **self.environ,
+                "PYTHONPATH": os.pathsep.join(search_path),
+                # The package may be installed in this environment, too.
+                "PRIMUS_LENS_WANDB_HOOK": "true" if hooked else "false",
+                **(environ or {}),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

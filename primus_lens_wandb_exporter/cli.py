@@ -1,0 +1,108 @@
+"""`primus-lens-wandb`: run a command under the hook, look at it from outside, find out what is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from . import __version__, stats_files
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return _perform(options, parser)
+    except BrokenPipeError:  # the reader (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _perform(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    if options.action == "run":
+        return _run(options.command, parser)
+    if options.action == "stats":
+        return _stats(options.json)
+    from .doctor import examine
+
+    return examine().show()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="primus-lens-wandb",
+        description="Zero-code telemetry for training jobs that use Weights & Biases.",
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    run = actions.add_parser(
+        "run",
+        help="run one command under the hook, without installing it",
+        usage="%(prog)s [-h] [--] COMMAND ...",
+    )
+    run.add_argument("command", nargs=argparse.REMAINDER, help="for example: python train.py")
+    stats = actions.add_parser(
+        "stats", help="show what every live process of this user has sent, dropped and kept"
+    )
+    stats.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
+    actions.add_parser(
+        "doctor", help="say whether data would arrive from this interpreter, and if not, why"
+    )
+    return parser
+
+
+def hook_folder() -> Path:
+    """Return the folder that arms the hook when it stands on PYTHONPATH.
+
+    Raises:
+        FileNotFoundError: the installation is incomplete.
+    """
+    package = Path(__file__).resolve().parent
+    for folder in (package / "sitecustomize", package.parent / "sitecustomize"):
+        if (folder / "sitecustomize.py").is_file():
+            return folder
+    raise FileNotFoundError(f"{package}: sitecustomize is missing; install the package again")
+
+
+def hooked_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment with the hook's folder in front of PYTHONPATH, keeping what is there."""
+    path = [str(hook_folder()), *filter(None, [environ.get("PYTHONPATH")])]
+    return {**environ, "PYTHONPATH": os.pathsep.join(path)}
+
+
+def _run(command: list[str], parser: argparse.ArgumentParser) -> int:
+    if command[:1] == ["--"]:
+        command = command[1:]
+    if not command:
+        parser.error("run: no command; for example: primus-lens-wandb run -- python train.py")
+    environ = hooked_environ(os.environ)
+    try:
+        os.execvpe(command[0], command, environ)
+    except FileNotFoundError:
+        print(f"primus-lens-wandb: {command[0]}: command not found", file=sys.stderr)
+        return 127
+    except OSError as error:
+        print(f"primus-lens-wandb: {command[0]}: {error.strerror}", file=sys.stderr)
+        return 126
+
+
+def _stats(as_json: bool) -> int:
+    found = stats_files.read_all()
+    if as_json:
+        print(json.dumps(found, indent=2))
+    elif found:
+        from .stats_table import table
+
+        print("\n\n".join(table(stats) for stats in found))
+    else:
+        print(
+            "No live process of this user publishes statistics.\n"
+            "A process does so from about a second after its run's first item; "
+            "`primus-lens-wandb doctor` says whether the hook is live."
+        )
+    return 0

@@ -1,0 +1,247 @@
+"""Would data arrive from this interpreter? Each question is one finding, with what to do about it."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from . import bootstrap, import_hook, payloads
+from .delivery.envelope import Envelope, Outcome, Verdict
+from .delivery.http_sink import HttpSink
+from .settings import Loaded, Settings, load
+
+RUN_ID = "primus-lens-doctor"  # of the empty metrics body that the endpoint is asked to take
+
+_OLDEST_WANDB = (0, 16)
+_PTH = "primus_lens_wandb_exporter.pth"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One answered question: what was looked at, whether it is well, what was seen, what to do."""
+
+    topic: str
+    well: bool
+    seen: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings, and the settings they were made with."""
+
+    findings: list[Finding]
+    loaded: Loaded
+
+    @property
+    def healthy(self) -> bool:
+        """Whether data would arrive."""
+        return all(finding.well for finding in self.findings)
+
+    def show(self) -> int:
+        """Print the report and return the exit status: 0 only when data would arrive."""
+        for finding in self.findings:
+            print(f"{_mark(finding.well)}  {finding.topic:<10}{finding.seen}")
+            if finding.advice:
+                print(f"{'':<16}{finding.advice}")
+        print("\nsettings")
+        for name, source in self.loaded.sources.items():
+            value = _shown(self.loaded.settings, name)
+            print(f"  {source.variable:<36}{value:<52}{source.origin}".rstrip())
+        problems = sum(not finding.well for finding in self.findings)
+        if problems:
+            print(
+                f"\nData would not arrive: {problems} problem{'s' if problems > 1 else ''}, see above."
+            )
+        else:
+            print("\nData would arrive.")
+        return 1 if problems else 0
+
+
+def examine(environ: Mapping[str, str] | None = None) -> Report:
+    """Answer every question for this interpreter and environment; the endpoint is asked for real."""
+    environ = os.environ if environ is None else environ
+    loaded = load(environ)
+    settings = loaded.settings
+    findings = [_examine_hook(environ), _examine_wandb(), _examine_identity(settings)]
+    findings += [Finding("setting", True, f"warning: {warning}") for warning in loaded.warnings]
+    findings.append(_examine_endpoint(settings))
+    if settings.writes_files:
+        findings.append(_examine_output(settings))
+    return Report(findings, loaded)
+
+
+def _mark(well: bool) -> str:
+    text = " ok " if well else "FAIL"
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+        return text
+    return f"\033[{32 if well else 31}m{text}\033[0m"
+
+
+def _shown(settings: Settings, name: str) -> str:
+    value = getattr(settings, name)
+    metadata = Settings.__dataclass_fields__[name].metadata
+    if metadata["secret"] and value and value != "auto":
+        return "(set, not shown)"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if value or value == 0 else "-"
+
+
+def _examine_hook(environ: Mapping[str, str]) -> Finding:
+    python = f"{sys.executable} ({'.'.join(map(str, sys.version_info[:3]))})"
+    if import_hook.is_armed("wandb"):
+        return Finding("hook", True, f"armed in {python}")
+    seen = f"not armed in {python}"
+    for applies, reason, advice in _reasons(environ):
+        if applies():
+            return Finding("hook", False, f"{seen}: {reason}", advice)
+    return Finding("hook", False, seen, "please report this with the output of `python -v -c pass`")
+
+
+def _reasons(environ: Mapping[str, str]) -> list[tuple[Callable[[], bool], str, str]]:
+    """Return why the hook may be out, most telling first: does it apply, what it is, what to do."""
+    folder = Path(__file__).resolve().parents[1]
+    site_folders = {Path(entry).resolve() for entry in [*_site_folders(), site.getusersitepackages()]}
+    in_user_site = folder == Path(site.getusersitepackages()).resolve()
+    on_pythonpath = any(
+        (Path(entry) / "sitecustomize.py").is_file() and "primus_lens" in _read(Path(entry))
+        for entry in environ.get("PYTHONPATH", "").split(os.pathsep)
+        if entry
+    )
+    return [
+        (
+            lambda: not bootstrap.hook_enabled(environ),
+            f"switched off by {bootstrap.HOOK_SWITCH}={environ.get(bootstrap.HOOK_SWITCH)}",
+            f"unset {bootstrap.HOOK_SWITCH}",
+        ),
+        (
+            lambda: bool(sys.flags.no_site),
+            "Python runs with -S, which reads no .pth file and no sitecustomize",
+            "run Python without -S",
+        ),
+        (
+            lambda: on_pythonpath and bool(sys.flags.isolated or sys.flags.ignore_environment),
+            "Python runs with -I or -E, which ignores PYTHONPATH",
+            "run Python without -I and -E, or install the package with pip",
+        ),
+        (
+            lambda: in_user_site and not site.ENABLE_USER_SITE,
+            "it is installed in the user's site folder, which this Python does not use",
+            "install it into this environment, or run Python without -I, -s and PYTHONNOUSERSITE",
+        ),
+        (
+            lambda: on_pythonpath,
+            "another sitecustomize stands in front of ours on PYTHONPATH",
+            "put our folder first on PYTHONPATH",
+        ),
+        (
+            lambda: folder in site_folders and not (folder / _PTH).is_file(),
+            f"{folder / _PTH} is missing",
+            "install the package again",
+        ),
+        (
+            lambda: folder not in site_folders and not any((f / _PTH).is_file() for f in site_folders),
+            f"{folder} is no site folder of this Python, so its .pth file is not read",
+            "install the package with pip, or use `primus-lens-wandb run -- COMMAND`",
+        ),
+        (
+            lambda: bool(_start_error()),
+            f"it cannot start: {_start_error()}",
+            "install the package again",
+        ),
+    ]
+
+
+def _site_folders() -> list[str]:
+    return [*site.getsitepackages(), *(entry for entry in sys.path if entry.endswith("-packages"))]
+
+
+def _read(folder: Path) -> str:
+    try:
+        return (folder / "sitecustomize.py").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _start_error() -> str:
+    try:
+        from . import wandb_hook  # noqa: F401 - what the hook would load
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _examine_wandb() -> Finding:
+    from importlib import metadata
+
+    try:
+        version = metadata.version("wandb")
+    except metadata.PackageNotFoundError:
+        return Finding("wandb", False, "not installed for this interpreter", "pip install wandb")
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if numbers < _OLDEST_WANDB:
+        return Finding("wandb", False, f"{version} is too old", "install wandb 0.16 or newer")
+    return Finding("wandb", True, version)
+
+
+def _examine_identity(settings: Settings) -> Finding:
+    if settings.has_identity:
+        parts = [
+            f"{name} {value}"
+            for name, value in (("workload", settings.workload_uid), ("pod", settings.pod_name))
+            if value
+        ]
+        return Finding("identity", True, ", ".join(parts))
+    return Finding(
+        "identity",
+        False,
+        "neither WORKLOAD_UID nor POD_NAME is set, so nothing is sent",
+        "set one of them; in Kubernetes by the downward API",
+    )
+
+
+def _examine_endpoint(settings: Settings) -> Finding:
+    if not settings.api_reporting:
+        return Finding(
+            "endpoint", False, "reporting is switched off", "unset PRIMUS_LENS_WANDB_API_REPORTING"
+        )
+    head = {**payloads.identity(settings), "run_id": RUN_ID, "timestamp": time.time()}
+    sink = HttpSink(settings)
+    outcome = sink.send(Envelope(payloads.METRICS_PATH, head, "metrics"), settings.request_timeout)
+    sink.close()
+    url = settings.api_base_url
+    if outcome.verdict is Verdict.SENT:
+        return Finding("endpoint", True, f"{url} takes a metrics body")
+    return Finding("endpoint", False, f"{url}: {outcome.detail}", _endpoint_advice(outcome))
+
+
+def _endpoint_advice(outcome: Outcome) -> str:
+    if outcome.reason in ("unreachable", "timeout", "bad_endpoint"):
+        return "check PRIMUS_LENS_API_BASE_URL, network policy, proxy and certificates"
+    if outcome.reason in ("http_401", "http_403"):
+        return "check PRIMUS_LENS_WANDB_TOKEN or PRIMUS_LENS_WANDB_TOKEN_FILE"
+    if outcome.reason == "http_404":
+        return "check the path of PRIMUS_LENS_API_BASE_URL; it usually ends in /api/v1"
+    if outcome.verdict is Verdict.RETRY and outcome.reason == "http_400":
+        return "the processor does not know this pod yet; check WORKLOAD_UID and POD_NAME, or wait"
+    return "look at the telemetry-processor's own log"
+
+
+def _examine_output(settings: Settings) -> Finding:
+    from .exporter import local_path
+
+    path = Path(local_path(settings.output_path, os.environ))
+    existing = next(folder for folder in (path, *path.parents) if folder.exists())
+    usable: Any = os.access(existing, os.W_OK) and (existing == path or existing.is_dir())
+    if usable:
+        return Finding("files", True, str(path))
+    return Finding(
+        "files", False, f"{existing} cannot be written", "check PRIMUS_LENS_WANDB_OUTPUT_PATH"
+    )
