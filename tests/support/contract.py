@@ -129,7 +129,13 @@ def _known_workload(body: dict[str, Any], where: str) -> None:
 
 
 def _metrics(body: dict[str, Any], where: str) -> None:
-    point = {"name": _text, "value": _number, "step": _integer, "timestamp": _time, "tags": _map_of(_text)}
+    point = {
+        "name": _text,
+        "value": _number,
+        "step": _integer,
+        "timestamp": _time,
+        "tags": _map_of(_text),
+    }
 
     def check_point(value: Any, at: str) -> None:
         _fields(value, at, point)

@@ -1,0 +1,81 @@
+"""Our `sitecustomize` stands in front of another one, and is never noticed by it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from .support.installation import COUNT_FINDERS, run_python
+from .support.scripts import HOOK_FOLDER
+
+
+def _old_pythons() -> list[Path]:
+    """Find interpreters older than supported, on PATH or kept by pyenv."""
+    names = ("python2.7", "python3.6", "python3.7", "python3.8")
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [path for name in names for path in versions.glob(f"*/bin/{name}")]
+    return found or [Path(path) for name in names if (path := shutil.which(name))]
+
+
+def in_front_of(folder: Path) -> str:
+    return f"{HOOK_FOLDER}:{folder}"
+
+
+def test_the_shadowed_one_runs_once_and_is_the_one_that_imports_see(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('theirs'); value = 1")
+    code = COUNT_FINDERS + "import sitecustomize; print(sitecustomize.__file__, sitecustomize.value)"
+    finished = run_python(sys.executable, code, pythonpath=in_front_of(tmp_path))
+    assert finished.stderr == ""
+    assert finished.stdout.splitlines() == ["theirs", "1", f"{tmp_path / 'sitecustomize.py'} 1"]
+
+
+def test_what_the_shadowed_one_does_to_the_path_stays(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.path.insert(0, '/theirs')")
+    finished = run_python(
+        sys.executable, "import sys; print(sys.path)", pythonpath=in_front_of(tmp_path)
+    )
+    assert "'/theirs'" in finished.stdout
+
+
+def test_an_error_in_the_shadowed_one_is_reported_as_without_us(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("raise RuntimeError('theirs')")
+    with_us = run_python(sys.executable, COUNT_FINDERS, pythonpath=in_front_of(tmp_path))
+    without = run_python(
+        sys.executable,
+        COUNT_FINDERS,
+        pythonpath=tmp_path,
+        environ={"PRIMUS_LENS_WANDB_HOOK": "false"},
+    )
+    assert with_us.stdout == "1\n"
+    assert with_us.stderr == without.stderr
+    assert "theirs" in with_us.stderr
+
+
+def test_alone_it_says_nothing(tmp_path: Path) -> None:
+    finished = run_python(sys.executable, COUNT_FINDERS, pythonpath=HOOK_FOLDER)
+    assert (finished.stdout, finished.stderr) == ("1\n", "")
+
+
+@pytest.mark.parametrize("switch", ["-I", "-E", "-S"])
+def test_python_can_be_told_to_ignore_it(switch: str) -> None:
+    finished = run_python(
+        sys.executable,
+        COUNT_FINDERS,
+        options=[switch],
+        pythonpath=HOOK_FOLDER,
+        environ={"PRIMUS_LENS_WANDB_HOOK": "false"},
+    )
+    assert (finished.stdout, finished.stderr) == ("0\n", "")
+
+
+@pytest.mark.parametrize("python", _old_pythons(), ids=lambda path: path.name)
+def test_pythons_older_than_supported_start_silently_and_unarmed(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('theirs')")
+    finished = run_python(python, COUNT_FINDERS, pythonpath=in_front_of(tmp_path))
+    assert finished.stderr == ""
+    theirs = ["theirs"] if python.name != "python2.7" else []  # it has no importlib to find them with
+    assert finished.stdout.splitlines() == [*theirs, "0"]
