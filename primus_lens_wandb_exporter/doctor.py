@@ -71,7 +71,8 @@ def examine(environ: Mapping[str, str] | None = None) -> Report:
     settings = loaded.settings
     findings = [_examine_hook(environ), _examine_wandb(), _examine_identity(settings)]
     findings += [Finding("setting", True, f"warning: {warning}") for warning in loaded.warnings]
-    findings.append(_examine_endpoint(settings))
+    if settings.has_identity:
+        findings.append(_examine_endpoint(settings))
     if settings.writes_files:
         findings.append(_examine_output(settings))
     return Report(findings, loaded)

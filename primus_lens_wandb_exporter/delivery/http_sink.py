@@ -9,7 +9,7 @@ import gzip
 import os
 from email.utils import parsedate_to_datetime
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import __version__, guard
 from ..settings import Settings
@@ -139,5 +139,8 @@ def _retry_after(response: requests.Response) -> float | None:
         return None
 
 
-def _name(error: Any) -> str:
+def _name(error: BaseException) -> str:
+    """Name what lies at the bottom of a `requests` exception: `ConnectionRefusedError: …`."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
     return f"{type(error).__name__}: {error}"[:_LONGEST_DETAIL]
