@@ -111,12 +111,16 @@ class Exporter:
 
     def shutdown(self) -> None:
         """Deliver what is left, within `shutdown_timeout` without progress; nothing is taken after."""
-        with guard.boundary:
-            if self.worker.pid == os.getpid():
+        if self.worker.pid != os.getpid():
+            return
+        try:
+            with guard.boundary:
                 self.worker.stop(self.settings.shutdown_timeout)
                 self._report_losses()
                 if self._stats_file is not None:
                     self._stats_file.remove()
+        except KeyboardInterrupt:  # whoever ends the program a second time does not want to wait
+            pass
 
     def _register_exit(self) -> None:
         pid = os.getpid()
@@ -150,9 +154,9 @@ class Exporter:
             yield payloads.detection_envelope(self.settings, found, hinted, detection.timestamp)
 
     def _pack_metrics(self, calls: Sequence[LogCall]) -> Iterator[Envelope]:
-        yield from payloads.metrics_envelopes(self.settings, calls)
-        if self.settings.enhance_metrics and calls:
-            self._sample(calls[-1])
+        if self.settings.enhance_metrics and not self.worker.stopping:
+            self._sample(calls[-1])  # goes out with the next round
+        return payloads.metrics_envelopes(self.settings, calls)
 
     def _pack_logs(self, calls: Sequence[LogCall]) -> Iterator[Envelope]:
         return payloads.logs_envelopes(self.settings, calls)

@@ -79,6 +79,11 @@ class Worker:
             thread.start()
             self._thread = thread
 
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop_at is not None
+
     def wake(self) -> None:
         """Make the thread look at its lanes now."""
         if not self._wake.is_set():

@@ -93,7 +93,12 @@ def run_python(
     """Run `python -c code` with an environment of its own, away from the repository."""
     return subprocess.run(
         [str(python), *options, "-c", code],
-        env={"PATH": os.defpath, "PYTHONPATH": str(pythonpath), **(environ or {})},
+        env={
+            "PATH": os.defpath,
+            "PYTHONPATH": str(pythonpath),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **(environ or {}),
+        },
         cwd="/",
         capture_output=True,
         text=True,

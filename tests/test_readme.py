@@ -1,0 +1,50 @@
+"""The README's tables are the code's."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+from primus_lens_wandb_exporter.settings import Settings
+
+from .support.scripts import REPOSITORY
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+def settings_table() -> str:
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    for setting in fields(Settings):
+        default = setting.default
+        shown = str(default).lower() if isinstance(default, bool) else str(default or "")
+        shown = f"`{shown}`" if shown not in ("", "()") else ""
+        rows.append(f"| `{setting.metadata['variable']}` | {shown} | {setting.metadata['help']} |")
+    return "\n".join(rows)
+
+
+def test_the_settings_table_is_that_of_the_code() -> None:
+    (table,) = re.findall(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", README, re.DOTALL)
+    assert table == settings_table()
+
+
+def test_every_variable_the_readme_names_exists() -> None:
+    known = {setting.metadata["variable"] for setting in fields(Settings)}
+    named = set(re.findall(r"\bPRIMUS_LENS_[A-Z_]*[A-Z]\b", README))
+    assert named <= known
+    short = {name.rpartition("PRIMUS_LENS_WANDB_")[2] for name in known}
+    mentioned = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", README))
+    assert mentioned <= known | short
+
+
+def test_every_file_the_readme_names_exists() -> None:
+    package = REPOSITORY / "primus_lens_wandb_exporter"
+    named = set(re.findall(r"`([a-z_]+\.py|[a-z_]+/)`", README))
+    assert named
+    missing = {
+        name
+        for name in named
+        if not any(
+            (folder / name).exists() for folder in (REPOSITORY, package, REPOSITORY / "sitecustomize")
+        )
+    }
+    assert not missing
