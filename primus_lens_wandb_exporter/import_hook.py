@@ -1,8 +1,7 @@
 """Call a function right after a named module has been executed.
 
 The finder stays armed for good: `find_spec` probes do not use it up, and a `reload` is seen as
-well. It adds one string comparison to each import of another module. Nothing is imported here but
-`sys` and `_thread` (built in): this runs in every interpreter.
+well. It adds one string comparison to each import of another module.
 
 No loader is replaced. The loader that the other finders chose is used as it is, with
 `exec_module` shadowed on that one instance until the moment it executes, so that its type, its
@@ -20,12 +19,13 @@ if TYPE_CHECKING:
     from typing import Any, Optional
 
 
-class _PostImportFinder:
-    """A meta path finder that watches one module name and finds nothing by itself."""
+class PostImportFinder:
+    """A meta path finder that watches one module name and lets the other finders find it."""
 
     def __init__(self, name: str, callback: "Callable[[ModuleType], None]") -> None:
         self.name = name
         self.callback = callback
+        self.armed = True
         self._searching: set[int] = set()
 
     def find_spec(
@@ -34,9 +34,10 @@ class _PostImportFinder:
         path: "Optional[Sequence[str]]" = None,
         target: "Optional[ModuleType]" = None,
     ) -> "Optional[ModuleSpec]":
-        if fullname != self.name:
+        """Return what the other finders find, arranged to be reported once it has been executed."""
+        if fullname != self.name or not self.armed:
             return None
-        # Another finder may ask the whole meta path again (wrapt does): answer that with None.
+        # The others are asked by way of the whole meta path, and some do so themselves (wrapt's).
         thread = get_ident()
         if thread in self._searching:
             return None
@@ -58,7 +59,7 @@ class _PostImportFinder:
         # importlib.util.find_spec would re-enter the import locks; the meta path itself does not.
         for finder in list(sys.meta_path):
             find_spec = getattr(finder, "find_spec", None)
-            if finder is self or find_spec is None:
+            if find_spec is None:
                 continue
             spec: Optional[ModuleSpec] = find_spec(fullname, path, target)
             if spec is not None:
@@ -74,15 +75,16 @@ class _PostImportFinder:
             except AttributeError:
                 pass
             loader.exec_module(module)
-            self._report(module)
+            self.report(module)
 
         try:
             loader.exec_module = exec_module
         except Exception:  # a loader without instance attributes: this import goes unseen
             pass
 
-    def _report(self, module: "ModuleType") -> None:
-        if self not in sys.meta_path:
+    def report(self, module: "ModuleType") -> None:
+        """Call the callback, unless disarmed meanwhile; what it raises is swallowed."""
+        if not self.armed:
             return
         try:
             self.callback(module)
@@ -93,29 +95,36 @@ class _PostImportFinder:
 def after_import(name: str, callback: "Callable[[ModuleType], None]") -> None:
     """Arrange that `callback(module)` runs each time the module `name` has been executed.
 
-    If the module is there already, it runs now. A second call for the same name changes nothing.
+    If the module is there already, it runs now. If the name is watched already, nothing changes.
     What the callback raises is swallowed.
     """
-    if any(finder.name == name for finder in _armed()):
+    if is_armed(name):
         return
-    finder = _PostImportFinder(name, callback)
+    finder = PostImportFinder(name, callback)
     sys.meta_path.insert(0, finder)
     module = sys.modules.get(name)
     if module is not None and not getattr(module.__spec__, "_initializing", False):
-        finder._report(module)
+        finder.report(module)
 
 
 def remove(name: str) -> None:
-    """Disarm what `after_import` armed for `name`; a spec that was found earlier is inert then."""
-    for finder in _armed():
-        if finder.name == name:
-            sys.meta_path.remove(finder)
+    """Disarm what watches `name`; a spec that was found earlier is inert then."""
+    for watcher in _watchers(name):
+        sys.meta_path.remove(watcher)
+        finder = getattr(watcher, "finder", watcher)  # of the entry file's trigger, or itself
+        if finder is not None:
+            finder.armed = False
 
 
 def is_armed(name: str) -> bool:
     """Return whether an import of `name` would be seen in this process."""
-    return any(finder.name == name for finder in _armed())
+    return bool(_watchers(name))
 
 
-def _armed() -> "list[_PostImportFinder]":
-    return [finder for finder in sys.meta_path if isinstance(finder, _PostImportFinder)]
+def _watchers(name: str) -> "list[Any]":
+    ours = (__name__, "_primus_lens_wandb_exporter")
+    return [
+        finder
+        for finder in sys.meta_path
+        if type(finder).__module__ in ours and getattr(finder, "name", None) == name
+    ]

@@ -1,13 +1,75 @@
-"""What the `.pth` and `.start` files run: start the hook, whatever state the package is in.
+"""What the `.pth` and `.start` files and `sitecustomize` run in every interpreter of an image.
 
-Site prints a traceback at every start of Python when such a line fails, so nothing may come out.
+It leaves a trigger on the meta path and loads nothing else of ours: the package is looked for when
+somebody looks for `wandb`. It stands beside the package, so that nothing broken in there can be
+noticed by a Python that starts, and keeps to a grammar that Python 2 can read.
 """
+
+import os
+import sys
+
+_PACKAGE = "primus_lens_wandb_exporter"
+_SWITCH = "PRIMUS_LENS_WANDB_HOOK"
+
+
+class Trigger(object):
+    """A meta path finder that hands a search for `wandb` to the package's, and finds nothing itself."""
+
+    name = "wandb"
+    finder = None  # the package's, once it has been needed
+    broken = False
+
+    def find_spec(self, name, path=None, target=None):
+        if name != self.name or self.broken:
+            return None
+        if self.finder is None:
+            try:
+                _load_package()
+                from primus_lens_wandb_exporter.bootstrap import make_finder
+
+                self.finder = make_finder()
+            except Exception:
+                self.broken = True
+                return None
+        return self.finder.find_spec(name, path, target)
 
 
 def start():
+    """Arm the trigger, once; on a Python older than supported, or when switched off, do nothing."""
     try:
-        from primus_lens_wandb_exporter.bootstrap import start as start_hook
+        if sys.version_info < (3, 9) or any(isinstance(f, Trigger) for f in sys.meta_path):
+            return
+        if os.environ.get(_SWITCH):  # what it says is for the package's one parser to judge
+            _load_package()
+            from primus_lens_wandb_exporter.bootstrap import hook_enabled
 
-        start_hook()
+            if not hook_enabled(os.environ):
+                return
+        sys.meta_path.insert(0, Trigger())
     except Exception:
         pass
+
+
+def _load_package():
+    """Import the package that this file belongs to, wherever it lies, leaving `sys.path` alone.
+
+    It is beside this file (installed, or injected as a folder), or around it (as `sitecustomize` of
+    an installation or a checkout).
+    """
+    if _PACKAGE in sys.modules:
+        return
+    # What importlib.util would hand out, without the milliseconds that importing it takes.
+    from _frozen_importlib import module_from_spec
+    from _frozen_importlib_external import PathFinder
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    above = os.path.dirname(here)
+    spec = PathFinder.find_spec(_PACKAGE, [here, above, os.path.dirname(above)])
+    if spec is None or spec.origin is None:
+        return  # an editable install: the package is on the path
+    module = sys.modules[_PACKAGE] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[_PACKAGE]
+        raise

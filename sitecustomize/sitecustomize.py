@@ -1,32 +1,19 @@
-"""Arm the exporter in any Python that finds this folder on PYTHONPATH.
+"""Arm the exporter in any Python that finds this folder on PYTHONPATH, and run the next `sitecustomize`.
 
-Runs in every such interpreter, of any version: the grammar is Python 2's, and nothing here may
-print or raise. It then runs the `sitecustomize` that it stands in front of.
+Runs in every such interpreter, of any version: the grammar is Python 2's, and nothing of ours may
+print or raise.
 """
 
+try:
+    import _primus_lens_wandb_exporter
 
-def _arm():
-    import os
-    import sys
-
-    here = os.path.dirname(os.path.abspath(__file__))
-    # The package is beside this file (an injected folder) or around it (an installed one). The
-    # folder is on the path for this import alone: nothing else in it is to be found by anyone.
-    for folder in (here, os.path.dirname(here), os.path.dirname(os.path.dirname(here))):
-        if os.path.isfile(os.path.join(folder, "primus_lens_wandb_exporter", "bootstrap.py")):
-            break
-    else:
-        return
-    sys.path.insert(0, folder)
-    try:
-        from primus_lens_wandb_exporter.bootstrap import start
-    finally:
-        sys.path.remove(folder)
-    start()
+    _primus_lens_wandb_exporter.start()
+except Exception:
+    pass
 
 
 def _run_shadowed():
-    """Execute the next `sitecustomize` on the path, under its own name, as if we were not there."""
+    """Execute the `sitecustomize` that this one stands in front of, as if we were not there."""
     import os
     import sys
 
@@ -41,13 +28,8 @@ def _run_shadowed():
     spec = PathFinder.find_spec("sitecustomize", rest)
     if spec is None or spec.loader is None:
         return
-    module = module_from_spec(spec)
-    sys.modules["sitecustomize"] = module
+    module = sys.modules["sitecustomize"] = module_from_spec(spec)
     spec.loader.exec_module(module)
 
 
-try:
-    _arm()
-except Exception:
-    pass
 _run_shadowed()

@@ -85,7 +85,8 @@ def test_an_injected_folder_is_armed_by_its_sitecustomize(
     environment: Environment, tmp_path: Path
 ) -> None:
     source = copy_sources(tmp_path)
-    shutil.copy(source / "sitecustomize" / "sitecustomize.py", source)
+    for entry in (source / "sitecustomize").glob("*.py"):
+        shutil.copy(entry, source)
     assert_armed_once(environment, pythonpath=source)
 
 
@@ -95,17 +96,13 @@ def test_both_ways_at_once_arm_it_once(wheel: Path, environment: Environment, tm
     assert_armed_once(environment, pythonpath=hook)
 
 
-def test_nothing_but_bootstrap_and_finder_is_loaded_at_start(
-    wheel: Path, environment: Environment
-) -> None:
+def test_nothing_but_the_entry_file_is_loaded_at_start(wheel: Path, environment: Environment) -> None:
     code = "import sys; print(sorted(m for m in sys.modules if 'primus' in m))"
     plain = "import sys; print(len(sys.modules))"
     before = int(environment.run(plain).stdout)
     environment.install(wheel)
-    assert environment.run(code).stdout.strip() == str(
-        [f"_{PACKAGE}", PACKAGE, f"{PACKAGE}.bootstrap", f"{PACKAGE}.import_hook"]
-    )
-    assert int(environment.run(plain).stdout) == before + 4
+    assert environment.run(code).stdout.strip() == str([f"_{PACKAGE}"])
+    assert int(environment.run(plain).stdout) == before + 1
 
 
 @pytest.mark.parametrize("switch", ["-S", "-I"])
@@ -152,7 +149,7 @@ BREAKAGES = [
 
 
 @pytest.mark.parametrize("way", ["pth", "sitecustomize"])
-def test_a_broken_package_is_not_noticed_at_start(
+def test_a_broken_package_is_not_noticed(
     way: str, wheel: Path, environment: Environment, tmp_path: Path
 ) -> None:
     environment.install(wheel)
@@ -166,8 +163,9 @@ def test_a_broken_package_is_not_noticed_at_start(
         shutil.copytree(intact, package)
         break_it(package)
         pythonpath = hook / PACKAGE / "sitecustomize" if way == "sitecustomize" else ""
-        finished = environment.run("print('fine')", pythonpath=pythonpath)
-        assert (finished.returncode, finished.stdout, finished.stderr) == (0, "fine\n", ""), break_it
+        for look in ("", "import importlib.util; importlib.util.find_spec('wandb');"):
+            finished = environment.run(f"{look}print('fine')", pythonpath=pythonpath)
+            assert (finished.stdout, finished.stderr) == ("fine\n", ""), break_it
 
 
 def test_the_start_file_names_a_callable_that_the_pth_file_calls(environment: Environment) -> None:

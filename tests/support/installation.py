@@ -108,5 +108,5 @@ def run_python(
 
 COUNT_FINDERS = """
 import sys
-print(sum(type(finder).__name__ == "_PostImportFinder" for finder in sys.meta_path))
+print(sum(type(finder).__module__.startswith("_primus_lens") for finder in sys.meta_path))
 """
