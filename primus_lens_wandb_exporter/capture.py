@@ -14,7 +14,7 @@ LogValue = Union[str, bool]
 
 MAX_DEPTH = 16
 MAX_TEXT = 8192  # characters of one string
-_EXACT = 2**53  # integers up to here have a float of their own
+_PLAIN = frozenset((float, int))
 
 
 class Captured(NamedTuple):
@@ -25,6 +25,19 @@ class Captured(NamedTuple):
     skipped: dict[str, int]
 
 
+def plain_numbers(data: Mapping[str, Any]) -> dict[str, float] | None:
+    """Return a copy of the data if it is all finite floats and ints, as it mostly is, else None."""
+    numbers: dict[str, float] = dict(data)  # in one step: another thread may change it meanwhile
+    values = numbers.values()
+    try:
+        # A finite sum has finite terms; one that overflows goes the long way.
+        if _PLAIN.issuperset(map(type, values)) and isfinite(sum(values)):
+            return numbers
+    except OverflowError:
+        pass
+    return None
+
+
 def capture(data: Mapping[str, Any]) -> Captured:
     """Sort the values of one call; names of nested values are joined with `.`, as W&B shows them.
 
@@ -32,36 +45,33 @@ def capture(data: Mapping[str, Any]) -> Captured:
     `-Infinity`. A value under a literal name wins over a nested one of the same joined name.
     """
     captured = Captured({}, {}, {})
-    metrics = captured.metrics
-    # The tuple is taken in one step: another thread may change the mapping meanwhile.
-    for name, value in tuple(data.items()):
-        kind = type(value)
-        if kind is float and isfinite(value):
-            metrics[name] = value
-        elif kind is int and -_EXACT <= value <= _EXACT:
-            metrics[name] = float(value)
-        else:
-            _sort(name, value, captured, 0)
+    values = tuple(data.items())
+    for name, value in values:
+        if not isinstance(value, Mapping):
+            _sort(name, value, captured)
+    for name, value in values:
+        if isinstance(value, Mapping):
+            _flatten(name, value, captured, 1)
     return captured
 
 
-def _sort(name: str, value: Any, captured: Captured, depth: int) -> None:
-    if isinstance(value, Mapping):
-        if depth >= MAX_DEPTH:
-            _skip(captured, "nested too deeply")
-            return
-        for key, nested in tuple(value.items()):
-            joined = f"{name}.{key}"
-            if joined not in captured.metrics and joined not in captured.entries:
-                _sort(joined, nested, captured, depth + 1)
+def _flatten(prefix: str, mapping: Mapping[Any, Any], captured: Captured, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        _skip(captured, "nested too deeply")
         return
+    for key, value in tuple(mapping.items()):
+        name = f"{prefix}.{key}"
+        if isinstance(value, Mapping):
+            _flatten(name, value, captured, depth + 1)
+        elif name not in captured.metrics and name not in captured.entries:
+            _sort(name, value, captured)
+
+
+def _sort(name: str, value: Any, captured: Captured) -> None:
     plain = to_plain(value)
     if plain is None:
         _skip(captured, type(value).__name__)
-        return
-    captured.metrics.pop(name, None)
-    captured.entries.pop(name, None)
-    if isinstance(plain, float) and isfinite(plain):
+    elif isinstance(plain, float) and isfinite(plain):
         captured.metrics[name] = plain
     elif isinstance(plain, float):
         captured.entries[name] = non_finite_name(plain)

@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Any, NamedTuple
 
 from . import guard, payloads, stats_files
+from .delivery.courtesy import give_way
 from .delivery.envelope import Envelope
 from .delivery.http_sink import HttpSink
 from .delivery.jsonl_sink import JsonlSink
@@ -52,20 +53,29 @@ class Exporter:
         self._sampler: Any = None
         self.skipped: dict[str, int] = {}
         self._skip_lock = RLock()
-        lanes: list[Lane[Any]] = []
+        self._detections: Lane[Detection] | None = None
+        self._metrics: Lane[LogCall] | None = None
+        self._logs: Lane[LogCall] | None = None
+        self._local: Lane[LogCall] | None = None
         if settings.reports:
             route = Route(HttpSink(settings))
-            lanes += [
-                Lane("detection", DETECTION_CAPACITY, self._pack_detections, route, immediate=True),
-                Lane("metrics", CAPACITY, self._pack_metrics, route),
-                Lane("logs", CAPACITY, self._pack_logs, route),
-            ]
+            self._detections = Lane(
+                "detection", DETECTION_CAPACITY, self._pack_detections, route, immediate=True
+            )
+            self._metrics = Lane("metrics", CAPACITY, self._pack_metrics, route)
+            self._logs = Lane("logs", CAPACITY, self._pack_logs, route)
         if settings.writes_files:
             path = local_path(settings.output_path, os.environ)
-            lanes.append(Lane("local", CAPACITY, payloads.local_envelopes, Route(JsonlSink(path))))
-        self.lanes = {lane.name: lane for lane in lanes}
+            self._local = Lane("local", CAPACITY, payloads.local_envelopes, Route(JsonlSink(path)))
+        every: tuple[Lane[Any] | None, ...] = (
+            self._detections,
+            self._metrics,
+            self._logs,
+            self._local,
+        )
+        self.lanes = {lane.name: lane for lane in every if lane is not None}
         self.worker = Worker(
-            lanes,
+            list(self.lanes.values()),
             batch_size=settings.batch_size,
             flush_interval=settings.flush_interval,
             request_timeout=settings.request_timeout,
@@ -77,33 +87,35 @@ class Exporter:
 
     def announce(self, run: Mapping[str, Any]) -> None:
         """Send the detection record of a run."""
-        self._put("detection", Detection(run, time.time()), 1)
+        if self._detections is not None:
+            self._put(self._detections, Detection(run, time.time()), 1)
 
     def record(self, call: LogCall) -> None:
         """Queue one log call for every lane it concerns."""
-        if call.metrics:
-            self._put("metrics", call, len(call.metrics))
-        if call.entries:
-            self._put("logs", call, 1)
-        self._put("local", call, 1)
+        if self._metrics is not None and call.metrics:
+            self._put(self._metrics, call, len(call.metrics))
+        if self._logs is not None and call.entries:
+            self._put(self._logs, call, 1)
+        if self._local is not None:
+            self._put(self._local, call, 1)
 
     def skip(self, kind: str, count: int) -> None:
         """Count values that are not reported."""
         with self._skip_lock:
             self.skipped[kind] = self.skipped.get(kind, 0) + count
 
-    def _put(self, name: str, item: Any, weight: int) -> None:
+    def _put(self, lane: Lane[Any], item: Any, weight: int) -> None:
+        waiting = lane.queue.put(item, weight)
+        if waiting >= lane.wake_at or self.worker.thread is None:
+            self._call_worker()
+
+    def _call_worker(self) -> None:
         if self.worker.pid != os.getpid():  # forked by something that runs no at-fork hooks
             self._assemble()
-        lane = self.lanes.get(name)
-        if lane is None:
-            return
-        worker = self.worker
-        if lane.queue.put(item, weight) >= lane.wake_at:
-            worker.wake()
-        if not worker.running:
+        elif self.worker.thread is None:
             self._register_exit()
-            worker.ensure_running()
+            self.worker.ensure_running()
+        self.worker.wake()
 
     def flush(self, timeout: float) -> bool:
         """Wait until all is delivered, at most `timeout` seconds and only while that goes well."""
@@ -116,7 +128,7 @@ class Exporter:
         try:
             with guard.boundary:
                 self.worker.stop(self.settings.shutdown_timeout)
-                self._report_losses()
+                self._report_losses(at_exit=True)
                 if self._stats_file is not None:
                     self._stats_file.remove()
         except KeyboardInterrupt:  # whoever ends the program a second time does not want to wait
@@ -176,6 +188,7 @@ class Exporter:
         if since < (_SECONDS_WITHOUT_PUBLICATION if crowded else _SECONDS_BETWEEN_PUBLICATIONS):
             return
         self._published_at += since
+        give_way()
         self._report_losses()
         if self._stats_file is not None:
             try:
@@ -184,19 +197,22 @@ class Exporter:
                 self._stats_file = None
                 guard.debug(guard.REPORTER_PREFIX, f"statistics are not published: {error}")
 
-    def _report_losses(self) -> None:
-        losses = {lane.name: lane.dropped for lane in self.lanes.values() if lane.dropped}
-        lost = sum(sum(dropped.values()) for dropped in losses.values())
+    def _report_losses(self, *, at_exit: bool = False) -> None:
+        """Warn of what was lost since the last warning; at the exit, what is pending is lost, too."""
+        lost, listed = 0, []
+        for name, lane in self.lanes.items():
+            account = lane.account()
+            losses = dict(account.dropped)
+            if at_exit and account.pending:
+                losses["pending"] = account.pending
+            if losses:
+                lost += sum(losses.values())
+                reasons = ", ".join(f"{count} {reason}" for reason, count in losses.items())
+                listed.append(f"{name}: {reasons}")
         if lost > self._warned_losses:
             self._warned_losses = lost
-            listed = "; ".join(
-                f"{name}: " + ", ".join(f"{count} {reason}" for reason, count in dropped.items())
-                for name, dropped in losses.items()
-            )
             error = next((route.last_error for route in self._routes() if route.last_error), "none")
-            message = f"data is being lost ({listed}); last error: {error}"
-            guard.debug(guard.REPORTER_PREFIX, message)
-            guard.warn(message)
+            guard.warn(f"data is being lost ({'; '.join(listed)}); last error: {error}")
 
     def _routes(self) -> list[Route]:
         return list({id(lane.route): lane.route for lane in self.lanes.values()}.values())
@@ -225,7 +241,7 @@ class Exporter:
             "logs_sent": sent("logs"),
             "local_written": sent("local"),
             **{
-                field: {name: account[field] for name, account in accounts.items()}
+                field: {name: getattr(account, field) for name, account in accounts.items()}
                 for field in ("accepted", "sent", "pending", "dropped")
             },
             "skipped": dict(self.skipped),

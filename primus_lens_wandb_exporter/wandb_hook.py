@@ -14,14 +14,16 @@ import weakref
 from typing import Any, Callable
 
 from . import guard
-from .capture import capture
+from .capture import LogValue, capture, plain_numbers
 from .evidence.run import describe
-from .exporter import get_exporter
+from .exporter import Exporter, get_exporter
 from .patching import Patches
 from .payloads import LogCall
 from .steps import StepMetrics, default_step, group_by_step, to_step
 
 _patches = Patches()
+_NO_ENTRIES: dict[str, LogValue] = {}
+_new_tuple = tuple.__new__  # a named tuple without the detour through its Python-level constructor
 
 
 def install(wandb: Any) -> None:
@@ -72,14 +74,16 @@ def _is_disabled(run: Any) -> bool:
 
 
 def _state_of(run: Any) -> _RunState:
-    """Return the state of a run; a run not seen before is announced.
+    state = _states.get(id(run))
+    return state if state is not None and state.run() is run else _meet(run)
+
+
+def _meet(run: Any) -> _RunState:
+    """Return the state of a run object not seen before, and announce its run unless that was done.
 
     A run may come from somewhere else than our `init`: a reference to the original taken earlier,
     a run unpickled in another process.
     """
-    state = _states.get(id(run))
-    if state is not None and state.run() is run:
-        return state
     state = _RunState(run)
     for key in [key for key, known in list(_states.items()) if known.run() is None]:
         _states.pop(key, None)
@@ -111,50 +115,62 @@ def _wrap_log(original: Callable[..., Any]) -> Callable[..., Any]:
         if counter is None:
             counter = attributes.get("_step")
         result = original(self, *args, **kwargs)
-        with guard.boundary:
+        try:
             _report_call(self, counter, args, kwargs)
+        except Exception as error:
+            guard.swallow(error)
         return result
 
     return log
 
 
 def _report_call(run: Any, counter: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    state = _state_of(run)
-    if not state.reported:
-        return
+    state = _states.get(id(run))
+    if state is None or state.run() is not run:
+        state = _meet(run)
     exporter = get_exporter()
-    if not exporter.lanes:
+    if not state.reported or not exporter.lanes:
         return
     data = args[0] if args else kwargs["data"]
-    explicit = to_step(args[1] if len(args) > 1 else kwargs.get("step"))
-    state.calls += 1
-    metrics, entries, skipped = capture(data)
-    if skipped:
+    numbers = plain_numbers(data)
+    if numbers is not None:
+        metrics, entries = numbers, _NO_ENTRIES
+    else:
+        metrics, entries, skipped = capture(data)
         for kind, count in skipped.items():
             exporter.skip(kind, count)
+    if not (metrics or entries):
+        return
+    given = args[1] if len(args) > 1 else kwargs.get("step")
+    explicit = None if given is None else to_step(given)
     if explicit is not None:
         if counter is not None and explicit < counter:  # wandb drops what comes late
             exporter.skip("step is behind", len(metrics) + len(entries))
             return
         step = explicit
     else:
-        step = default_step(metrics, state.calls - 1 if counter is None else counter)
+        step = default_step(metrics, state.calls if counter is None else counter)
+        state.calls += 1
     timestamp = time.time()
     if explicit is None and state.step_metrics:
-        metrics_by_step = group_by_step(metrics, metrics, state.step_metrics, step)
-        entries_by_step = group_by_step(entries, metrics, state.step_metrics, step)
-        for step in {**metrics_by_step, **entries_by_step}:
-            exporter.record(
-                LogCall(
-                    state.id,
-                    timestamp,
-                    step,
-                    metrics_by_step.get(step, {}),
-                    entries_by_step.get(step, {}),
-                )
-            )
-    elif metrics or entries:
-        exporter.record(LogCall(state.id, timestamp, step, metrics, entries))
+        _record_by_step_metric(exporter, state, timestamp, step, metrics, entries)
+    else:
+        exporter.record(_new_tuple(LogCall, (state.id, timestamp, step, metrics, entries)))
+
+
+def _record_by_step_metric(
+    exporter: Exporter,
+    state: _RunState,
+    timestamp: float,
+    default: int,
+    metrics: dict[str, float],
+    entries: dict[str, LogValue],
+) -> None:
+    metrics_by_step = group_by_step(metrics, metrics, state.step_metrics, default)
+    entries_by_step = group_by_step(entries, metrics, state.step_metrics, default)
+    for step in {**metrics_by_step, **entries_by_step}:
+        of_step = metrics_by_step.get(step, {}), entries_by_step.get(step, {})
+        exporter.record(LogCall(state.id, timestamp, step, *of_step))
 
 
 def _wrap_define_metric(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import time
 
+# Long enough for a waiting thread to wake up: after `sleep(0)` we would have the GIL back before it.
+_PAUSE = 50e-6  # seconds
+
 _crowded = False
 
 
@@ -21,4 +24,4 @@ def set_crowded(crowded: bool) -> None:
 def give_way() -> None:
     """Let another thread run, if there is time for it."""
     if not _crowded:
-        time.sleep(0)
+        time.sleep(_PAUSE)

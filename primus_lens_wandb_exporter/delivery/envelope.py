@@ -11,25 +11,41 @@ from typing import Any, NamedTuple, Protocol
 
 from .courtesy import give_way
 
-ENTRIES_PER_CHUNK = 100  # encoded in one go: a third of a millisecond of the GIL with `json`
+
+class Encoder(NamedTuple):
+    """A JSON encoder, and how many entries it may encode in one go for a third of a millisecond."""
+
+    encode: Callable[[Any], bytes]
+    entries_at_a_time: int
 
 
-def _choose_encoder() -> Callable[[Any], bytes]:
+def _choose_encoder() -> Encoder:
     def encode_json(value: Any) -> bytes:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
     try:
         import orjson
     except ImportError:
-        return encode_json
+        return Encoder(encode_json, 100)
 
-    def encode(value: Any) -> bytes:
+    def encode_orjson(value: Any) -> bytes:
         try:
             return orjson.dumps(value)
         except TypeError:  # what orjson refuses, `json` may take: lone surrogates, huge integers
             return encode_json(value)
 
-    return encode
+    return Encoder(encode_orjson, 1000)
+
+
+_encoder: Encoder | None = None
+
+
+def encoder() -> Encoder:
+    """Return the fastest JSON encoder at hand; it is looked for at the first call."""
+    global _encoder
+    if _encoder is None:
+        _encoder = _choose_encoder()
+    return _encoder
 
 
 class Envelope:
@@ -38,8 +54,6 @@ class Envelope:
     Without a field the head is the whole body and counts as one entry. The key stays the same
     over all retries of one body; the halves of a split body are new bodies.
     """
-
-    _encode: Callable[[Any], bytes] | None = None
 
     def __init__(
         self,
@@ -69,19 +83,18 @@ class Envelope:
             TypeError: an entry holds something JSON has no form for.
         """
         if self._body is None:
-            encode = self.encoder()
-            body = encode(self.head)
+            body = encoder().encode(self.head)
             if self.field:
-                chunks = b",".join(chunk[1:-1] for chunk in self._encoded_chunks(encode))
-                body = body[:-1] + b',"%s":[%s]}' % (self.field.encode(), chunks)
+                entries = b",".join(self._encoded_chunks())
+                body = body[:-1] + b',"%s":[%s]}' % (self.field.encode(), entries)
             self._body = body
         return self._body
 
-    def _encoded_chunks(self, encode: Callable[[Any], bytes]) -> Iterator[bytes]:
-        for start in range(0, len(self.entries), ENTRIES_PER_CHUNK):
-            if start:
-                give_way()
-            yield encode(self.entries[start : start + ENTRIES_PER_CHUNK])
+    def _encoded_chunks(self) -> Iterator[bytes]:
+        encode, at_a_time = encoder()
+        for start in range(0, len(self.entries), at_a_time):
+            give_way()
+            yield encode(self.entries[start : start + at_a_time])[1:-1]
 
     def split(self) -> tuple[Envelope, Envelope] | None:
         """Return two envelopes with half of the entries each, or None if there is nothing to halve."""
@@ -91,13 +104,6 @@ class Envelope:
         halves = (self.entries[:middle], self.entries[middle:])
         first, second = (Envelope(self.path, self.head, self.field, half) for half in halves)
         return first, second
-
-    @classmethod
-    def encoder(cls) -> Callable[[Any], bytes]:
-        """Return the fastest JSON encoder at hand; it is looked for at the first call."""
-        if Envelope._encode is None:
-            Envelope._encode = staticmethod(_choose_encoder())
-        return Envelope._encode
 
 
 class Verdict(Enum):

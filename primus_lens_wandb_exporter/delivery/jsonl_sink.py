@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from .envelope import Envelope, Outcome, Verdict
+from .envelope import Envelope, Outcome, Verdict, encoder
 
 
 class JsonlSink:
@@ -20,7 +20,7 @@ class JsonlSink:
 
     def send(self, envelope: Envelope, timeout: float) -> Outcome:
         """Append the entries; never raises. What the disk refuses is retried."""
-        encode = Envelope.encoder()
+        encode = encoder().encode
         try:
             lines = b"".join(encode(entry) + b"\n" for entry in envelope.entries)
         except (TypeError, ValueError) as error:

@@ -12,9 +12,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from .. import guard
+from .courtesy import set_crowded
 from .envelope import Envelope, Outcome, Verdict
 from .queue import BoundedQueue
 from .route import Route
@@ -22,6 +23,15 @@ from .route import Route
 T = TypeVar("T")
 
 MAX_IN_HAND = 10_000  # counted things that leave the queue in one go, to travel in several envelopes
+
+
+class Account(NamedTuple):
+    """Weights that are consistent with each other: `accepted = sent + pending + sum(dropped)`."""
+
+    accepted: int
+    sent: int
+    pending: int
+    dropped: dict[str, int]  # by reason
 
 
 class Lane(Generic[T]):
@@ -44,7 +54,7 @@ class Lane(Generic[T]):
         self.sent = 0
         self.in_hand = 0  # weight taken from the queue and not settled yet
         self._pack = pack
-        self._packing: Iterator[Envelope] = iter(())
+        self._packing: deque[Iterator[Envelope]] = deque()  # one for each taking from the queue
         self._outbox: deque[Envelope] = deque()  # packed, first to be sent first
         self._dropped: dict[str, int] = {}
 
@@ -66,29 +76,42 @@ class Lane(Generic[T]):
             dropped[reason] = dropped.get(reason, 0) + weight
         return dropped
 
-    def account(self) -> dict[str, object]:
-        """Return `accepted`, `sent`, `dropped` (by reason) and `pending`, consistent with each other."""
+    def account(self) -> Account:
+        """Return the state of the account."""
         # What was accepted is read last, so a log call in between counts as pending.
         sent, dropped = self.sent, self.dropped
         accepted = self.accepted
-        pending = accepted - sent - sum(dropped.values())
-        return {"accepted": accepted, "sent": sent, "dropped": dropped, "pending": pending}
+        return Account(accepted, sent, accepted - sent - sum(dropped.values()), dropped)
 
     def next_envelope(self) -> Envelope | None:
         """Return the envelope to send next, the same one until it is settled; None if nothing waits.
 
-        Envelopes are packed one by one as they are needed. What cannot be packed is dropped.
+        Envelopes are packed one by one as they are needed. What cannot be packed is dropped. From a
+        crowded queue more is taken than can be sent at once, so that it does not overflow meanwhile.
         """
-        if not self.in_hand:
-            taken = self.queue.take(MAX_IN_HAND)
-            self.in_hand = sum(weight for _, weight in taken)
-            self._packing = iter(self._pack([item for item, _ in taken]))
         if not self._outbox:
-            with guard.boundary:
-                self._outbox.extend(islice(self._packing, 1))
-            if not self._outbox and self.in_hand:
-                self._lose("internal_error", self.in_hand)
+            if not self.in_hand or self.queue.half_full:
+                self._take()
+            self._pack_one()
         return self._outbox[0] if self._outbox else None
+
+    def _take(self) -> None:
+        if self.in_hand >= MAX_IN_HAND:
+            return
+        taken = self.queue.take(MAX_IN_HAND - self.in_hand)
+        self.in_hand += sum(weight for _, weight in taken)
+        self._packing.append(iter(self._pack([item for item, _ in taken])))
+
+    def _pack_one(self) -> None:
+        set_crowded(self.queue.half_full)
+        with guard.boundary:
+            while self._packing and not self._outbox:
+                self._outbox.extend(islice(self._packing[0], 1))
+                if not self._outbox:
+                    self._packing.popleft()
+        if self.in_hand and not self._outbox:
+            self._packing.clear()
+            self._lose("internal_error", self.in_hand)
 
     def settle(self, outcome: Outcome, retry_timeout: float) -> None:
         """Apply a sink's answer to the envelope that was sent."""
@@ -113,6 +136,7 @@ class Lane(Generic[T]):
         """Give up all that is in hand or waiting."""
         self._lose(reason, self.in_hand)
         self._outbox.clear()
+        self._packing.clear()
         while len(self.queue):
             self.in_hand = sum(weight for _, weight in self.queue.take(MAX_IN_HAND))
             self._lose(reason, self.in_hand)

@@ -20,12 +20,12 @@ class BoundedQueue(Generic[T]):
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self._limit = capacity  # 0 once closed
         self.offered = 0  # weight of all that was put, refused or not
         self.refused: dict[str, int] = {}  # weight of what was refused, by reason
         self._waiting_since: float | None = None
         self._items: deque[tuple[T, int]] = deque()
         self._lock = RLock()
-        self._closed = False
 
     def __len__(self) -> int:
         return len(self._items)
@@ -36,8 +36,8 @@ class BoundedQueue(Generic[T]):
         with self._lock:
             self.offered += weight
             waiting = len(items)
-            if waiting >= self.capacity or self._closed:
-                reason = "shutdown" if self._closed else "queue_full"
+            if waiting >= self._limit:
+                reason = "queue_full" if self._limit else "shutdown"
                 self.refused[reason] = self.refused.get(reason, 0) + weight
                 return 0
             if not waiting:
@@ -69,7 +69,7 @@ class BoundedQueue(Generic[T]):
 
     def close(self) -> None:
         """Refuse whatever is put from now on."""
-        self._closed = True
+        self._limit = 0
 
     @property
     def half_full(self) -> bool:

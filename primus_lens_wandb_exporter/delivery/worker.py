@@ -15,7 +15,6 @@ from time import monotonic
 from typing import Any
 
 from .. import guard
-from .courtesy import set_crowded
 from .envelope import Outcome, Verdict
 from .lane import Lane
 
@@ -45,7 +44,7 @@ class Worker:
         self.retry_timeout = retry_timeout
         self.after_round = after_round
         self.pid = os.getpid()
-        self._thread: threading.Thread | None = None
+        self.thread: threading.Thread | None = None  # once it was started
         self._start_failed_at: float | None = None
         self._starting = threading.RLock()
         self._wake = threading.Event()
@@ -55,20 +54,16 @@ class Worker:
         self._stopping = False  # the thread has seen that a stop was asked for
         self._stopped = threading.Event()
         self._progress = 0
+        self._in_vain = (0, 0.0)  # a flush at this progress has waited so many seconds for nothing
 
     # Called by any thread.
 
-    @property
-    def running(self) -> bool:
-        """Whether the thread was started."""
-        return self._thread is not None
-
     def ensure_running(self) -> None:
         """Start the thread unless it runs; where threads are forbidden, try again now and then."""
-        if self._thread is not None or self._stop_at is not None:
+        if self.thread is not None or self._stop_at is not None:
             return
         with self._starting:
-            if self._thread is not None:
+            if self.thread is not None:
                 return
             now = monotonic()
             failed = self._start_failed_at
@@ -77,7 +72,7 @@ class Worker:
             self._start_failed_at = now
             thread = threading.Thread(target=self._run, name="primus-lens-wandb", daemon=True)
             thread.start()
-            self._thread = thread
+            self.thread = thread
 
     @property
     def stopping(self) -> bool:
@@ -94,29 +89,32 @@ class Worker:
 
         Returns whether they are empty.
         """
-        if self._thread is None or self._stop_at is not None:
+        if self.thread is None or self._stop_at is not None:
             return self._all_idle()
-        done = threading.Event()
+        done, progress = threading.Event(), self._progress
         self._flushes.append(done)
         self.wake()
-        done.wait(timeout)
+        if not done.wait(timeout) and self._progress == progress:
+            self._in_vain = (progress, timeout)
         return self._all_idle()
 
     def stop(self, timeout: float) -> None:
         """Empty the lanes and end the thread; give up after `timeout` without progress.
 
-        Once stopped it stays stopped.
+        What a flush just before has waited without progress counts. Once stopped it stays stopped.
         """
         self._exit_budget = timeout
         self._stop_at = monotonic()
         self.wake()
-        thread = self._thread
+        thread = self.thread
         if thread is None:  # nothing was ever accepted, or no thread could be had
             for lane in self.lanes:
                 lane.queue.close()
                 lane.drop_rest("shutdown")
             return
-        progress, deadline = self._progress, monotonic() + timeout
+        progress, waited = self._in_vain
+        deadline = monotonic() + timeout - (waited if progress == self._progress else 0.0)
+        progress = self._progress
         while not self._stopped.wait(min(0.1, max(0.0, deadline - monotonic()))):
             if self._progress != progress:
                 progress, deadline = self._progress, monotonic() + timeout
@@ -192,7 +190,6 @@ class Worker:
 
     def _serve(self, lane: Lane[Any]) -> None:
         """Send what one taking from the queue yields, or as much of it as goes well."""
-        set_crowded(lane.queue.half_full)
         while True:
             envelope = lane.next_envelope()
             if envelope is None:

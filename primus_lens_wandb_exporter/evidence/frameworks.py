@@ -51,7 +51,7 @@ def _collect(probe: Probe, layer: str) -> dict[str, Any]:
         for name in framework.modules:
             module = probe.module(name)
             if module is not None:
-                top_level = probe.module(name.partition(".")[0]) or module
-                loaded[framework.name] = {"detected": True, "version": probe.version_of(top_level)}
+                version = probe.version_of(name.partition(".")[0])
+                loaded[framework.name] = {"detected": True, "version": version}
                 break
     return loaded

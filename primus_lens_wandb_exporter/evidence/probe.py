@@ -32,9 +32,15 @@ class Probe:
         """Return a loaded module, never importing it."""
         return self.modules.get(name)
 
-    def version_of(self, module: ModuleType) -> str:
-        """Return a loaded module's `__version__`, or an empty string; nothing lazy is triggered."""
-        return plain_text(vars(module).get("__version__", ""))
+    def version_of(self, name: str) -> str:
+        """Return the version of a loaded top-level module, or an empty string.
+
+        A module that loads its attributes lazily (transformers) is not asked for them; the installed
+        package's metadata speaks for it.
+        """
+        module = self.modules.get(name)
+        version = plain_text(vars(module).get("__version__")) if module is not None else ""
+        return version or self.installed_version(name) or ""
 
     def read_text(self, path: str, limit: int = 65536) -> str | None:
         """Return the text of a small file below the root, or None if it cannot be read."""

@@ -25,7 +25,7 @@ def collect(probe: Probe) -> dict[str, Any]:
     build = probe.module("torch.version")
     return {
         "available": True,
-        "version": probe.version_of(torch),
+        "version": probe.version_of("torch"),
         "cuda_available": bool(cuda is not None and vars(cuda).get("_initialized", False)),
         "cuda_version": plain_text(vars(build).get("cuda")) if build else "",
         "hip_version": plain_text(vars(build).get("hip")) if build else "",
