@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Any, NamedTuple
 
-from . import guard, payloads, stats_files
+from . import guard, payloads, stats, stats_files
 from .delivery.courtesy import give_way
-from .delivery.envelope import Envelope
+from .delivery.envelope import Envelope, encoder
 from .delivery.http_sink import HttpSink
 from .delivery.jsonl_sink import JsonlSink
 from .delivery.lane import Lane
 from .delivery.route import Route
 from .delivery.worker import Worker
+from .lifecycle import call_after_fork, call_at_exit, import_undisturbed, recall_interrupt
 from .payloads import LogCall
 from .settings import Loaded, load
+
+_getpid = os.getpid
 
 DETECTION_CAPACITY = 100
 CAPACITY = 1000  # log calls that wait, for each of metrics, logs and the local file
@@ -80,6 +81,7 @@ class Exporter:
             flush_interval=settings.flush_interval,
             request_timeout=settings.request_timeout,
             retry_timeout=settings.retry_timeout,
+            prepare=self._prepare,
             after_round=self._after_round,
         )
 
@@ -92,6 +94,8 @@ class Exporter:
 
     def record(self, call: LogCall) -> None:
         """Queue one log call for every lane it concerns."""
+        if self.worker.pid != _getpid():  # forked by something that runs no at-fork hooks
+            self._assemble()
         if self._metrics is not None and call.metrics:
             self._put(self._metrics, call, len(call.metrics))
         if self._logs is not None and call.entries:
@@ -105,52 +109,57 @@ class Exporter:
             self.skipped[kind] = self.skipped.get(kind, 0) + count
 
     def _put(self, lane: Lane[Any], item: Any, weight: int) -> None:
-        waiting = lane.queue.put(item, weight)
-        if waiting >= lane.wake_at or self.worker.thread is None:
-            self._call_worker()
+        worker = self.worker
+        if lane.queue.put(item, weight) >= lane.wake_at:
+            worker.wake()
+        if worker.thread is None:
+            self._start(worker)
 
-    def _call_worker(self) -> None:
-        if self.worker.pid != os.getpid():  # forked by something that runs no at-fork hooks
-            self._assemble()
-        elif self.worker.thread is None:
-            self._register_exit()
-            self.worker.ensure_running()
-        self.worker.wake()
+    def _start(self, worker: Worker) -> None:
+        if self._exit_registered_in != worker.pid:
+            self._exit_registered_in = worker.pid
+            call_at_exit(self.shutdown)
+        worker.ensure_running()
 
     def flush(self, timeout: float) -> bool:
         """Wait until all is delivered, at most `timeout` seconds and only while that goes well."""
-        return self.worker.flush(timeout)
+        return self.worker.pid != os.getpid() or self.worker.flush(timeout)
 
     def shutdown(self) -> None:
         """Deliver what is left, within `shutdown_timeout` without progress; nothing is taken after."""
-        if self.worker.pid != os.getpid():
+        worker = self.worker
+        if worker.pid != os.getpid():
             return
         try:
             with guard.boundary:
-                self.worker.stop(self.settings.shutdown_timeout)
+                imports = worker.thread is not None and not worker.prepared
+                worker.stop(self.settings.shutdown_timeout)
+                if imports:
+                    recall_interrupt()
                 self._report_losses(at_exit=True)
                 if self._stats_file is not None:
                     self._stats_file.remove()
         except KeyboardInterrupt:  # whoever ends the program a second time does not want to wait
             pass
 
-    def _register_exit(self) -> None:
-        pid = os.getpid()
-        if self._exit_registered_in == pid:
-            return
-        self._exit_registered_in = pid
-        atexit.register(self.shutdown)
-        # Children of multiprocessing leave by os._exit: no atexit, but its own finalisers run.
-        process = sys.modules.get("multiprocessing.process")
-        util = sys.modules.get("multiprocessing.util")
-        if process is not None and util is not None and process.parent_process() is not None:
-            util.Finalize(None, self.shutdown, exitpriority=0)
-
-    def after_fork_in_child(self) -> None:
-        """Drop what the parent had in hand, which the parent will send; assigns, and no more."""
+    def renew_in_child(self) -> None:
+        """Drop what the parent had in hand, which the parent will send."""
         self._assemble()
 
     # Called by the worker thread.
+
+    def _prepare(self) -> None:
+        import_undisturbed(self._import)
+
+    def _import(self) -> None:
+        """Load all that the worker will need, so that it imports nothing later."""
+        encoder()
+        if self.settings.reports:
+            import encodings.idna  # noqa: F401 - for the first look-up of a host name
+
+            import requests  # noqa: F401
+
+            from . import evidence, hints  # noqa: F401
 
     def _pack_detections(self, detections: Sequence[Detection]) -> Iterator[Envelope]:
         from . import evidence, hints
@@ -211,46 +220,14 @@ class Exporter:
                 listed.append(f"{name}: {reasons}")
         if lost > self._warned_losses:
             self._warned_losses = lost
-            error = next((route.last_error for route in self._routes() if route.last_error), "none")
-            guard.warn(f"data is being lost ({'; '.join(listed)}); last error: {error}")
-
-    def _routes(self) -> list[Route]:
-        return list({id(lane.route): lane.route for lane in self.lanes.values()}.values())
+            error = stats.last_error(self.lanes)
+            guard.warn(f"data is being lost ({'; '.join(listed)}); last error: {error or 'none'}")
 
     # Called by anyone.
 
     def stats(self) -> dict[str, Any]:
         """Return the statistics as a plain, JSON-safe dictionary; see the README for each field."""
-        accounts = {name: lane.account() for name, lane in self.lanes.items()}
-        routes = self._routes()
-        successes = [route.last_success for route in routes if route.last_success is not None]
-
-        def sent(name: str) -> int:
-            return self.lanes[name].sent if name in self.lanes else 0
-
-        return {
-            "pid": os.getpid(),
-            "command": " ".join(sys.argv)[:200],
-            "time": time.time(),
-            "reporting": self.settings.reports,
-            "endpoint": self.settings.api_base_url,
-            "workload_uid": self.settings.workload_uid,
-            "pod_name": self.settings.pod_name,
-            "detection_sent": sent("detection"),
-            "metrics_sent": sent("metrics"),
-            "logs_sent": sent("logs"),
-            "local_written": sent("local"),
-            **{
-                field: {name: getattr(account, field) for name, account in accounts.items()}
-                for field in ("accepted", "sent", "pending", "dropped")
-            },
-            "skipped": dict(self.skipped),
-            "errors": sum(route.errors for route in routes),
-            "internal_errors": guard.internal_errors,
-            "retries": sum(route.retries for route in routes),
-            "last_error": next((route.last_error for route in routes if route.last_error), None),
-            "last_success": max(successes) if successes else None,
-        }
+        return stats.snapshot(self.settings, self.lanes, self.skipped)
 
 
 def local_path(folder: str, environ: Mapping[str, str]) -> str:
@@ -280,6 +257,5 @@ def get_exporter() -> Exporter:
                 guard.HOOK_PREFIX, "neither WORKLOAD_UID nor POD_NAME is set: nothing will be sent"
             )
         _exporter = Exporter(loaded)
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_exporter.after_fork_in_child)
+        call_after_fork(_exporter.renew_in_child)
     return _exporter

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .capture import LogValue
 from .delivery.courtesy import give_way
-from .delivery.envelope import Envelope
+from .delivery.envelope import Envelope, encoder
 from .settings import Settings
 
 DETECTION_PATH = "/wandb/detection"
@@ -16,9 +16,10 @@ METRICS_PATH = "/wandb/metrics"
 LOGS_PATH = "/wandb/logs"
 
 MAX_POINTS = 1000  # in one body
-MAX_BYTES = 256 * 1024  # of one body, estimated from above
+MAX_BYTES = 256 * 1024  # of one body
 
-_POINT_BYTES = 120  # a point without its name: keys, value, step, timestamp
+_HEAD_BYTES = 4096
+_POINT_BYTES = 120  # a point without its name, at most: keys, value, step, timestamp
 _POINTS_AT_A_TIME = 200
 
 
@@ -66,15 +67,20 @@ def detection_envelope(
 
 def metrics_envelopes(settings: Settings, calls: Sequence[LogCall]) -> Iterator[Envelope]:
     """Return the metric points of the calls in their order, one run a body."""
+    encode = encoder().encode
+    sizes: dict[str, int] = {}  # of points, by name: escaped characters take up to 12 bytes each
     for run_id, of_run in _by_run(calls).items():
         points: list[dict[str, Any]] = []
-        size = 0
+        room = MAX_BYTES - _HEAD_BYTES
         for call in of_run:
             for name, value in call.metrics.items():
-                size += len(name) + _POINT_BYTES
-                if points and (len(points) >= MAX_POINTS or size > MAX_BYTES):
+                size = sizes.get(name)
+                if size is None:
+                    size = sizes[name] = len(encode(name)) + _POINT_BYTES
+                room -= size
+                if points and (len(points) >= MAX_POINTS or room < 0):
                     yield _body(settings, METRICS_PATH, run_id, "metrics", points)
-                    points, size = [], len(name) + _POINT_BYTES
+                    points, room = [], MAX_BYTES - _HEAD_BYTES - size
                 if len(points) % _POINTS_AT_A_TIME == 0:
                     give_way()
                 points.append(
@@ -116,15 +122,16 @@ def local_envelopes(calls: Sequence[LogCall]) -> Iterator[Envelope]:
 
 
 def _chunks(entries: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    encode = encoder().encode
     chunk: list[dict[str, Any]] = []
-    size = 0
+    room = MAX_BYTES - _HEAD_BYTES
     for entry in entries:
-        weight = _POINT_BYTES + sum(len(k) + len(str(v)) + 8 for k, v in entry["data"].items())
-        if chunk and size + weight > MAX_BYTES:
+        size = len(encode(entry)) + 1
+        room -= size
+        if chunk and room < 0:
             yield chunk
-            chunk, size = [], 0
+            chunk, room = [], MAX_BYTES - _HEAD_BYTES - size
         chunk.append(entry)
-        size += weight
     if chunk:
         yield chunk
 

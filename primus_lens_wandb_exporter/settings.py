@@ -6,6 +6,7 @@ The table is the fields of `Settings`; the README's table is tested against it.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 from .bootstrap import HOOK_SWITCH, parse_switch
 
 _OURS = "PRIMUS_LENS_WANDB_"
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token: RFC 9110, 5.6.2
 
 
 def _text(text: str) -> str:
@@ -64,7 +66,11 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
     for part in text.split(","):
         name, equals, value = part.partition("=")
         name, value = name.strip(), value.strip()
-        if not equals or not name or not name.isascii() or any(c in name + value for c in "\r\n"):
+        if (
+            not equals
+            or not _HEADER_NAME.fullmatch(name)
+            or not (value.isascii() and value.isprintable())
+        ):
             raise ValueError("expected NAME=VALUE,NAME=VALUE")
         pairs.append((name, value))
     return tuple(pairs)

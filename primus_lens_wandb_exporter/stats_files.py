@@ -63,7 +63,10 @@ class StatsFile:
         """Remove the file, if there is one."""
         if self._path is not None:
             path, self._path = self._path, None
-            os.unlink(path)
+            try:
+                os.unlink(path)
+            except FileNotFoundError:  # a cleaner of temporary folders was faster
+                pass
 
 
 def _make_folder() -> str:

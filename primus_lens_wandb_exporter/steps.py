@@ -8,6 +8,7 @@ run's own counter before the call. A step metric counts when the call carries it
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import index
 from typing import Any
 
 from .capture import to_plain
@@ -20,10 +21,13 @@ _INT64 = 2**63
 def to_step(value: Any) -> int | None:
     """Return a step as a plain 64-bit integer, or None if the value is not a whole number."""
     if type(value) is not int:
-        number = to_plain(value)
-        if isinstance(number, str) or number is None or not float(number).is_integer():
-            return None
-        value = int(number)
+        try:
+            value = index(value)  # integers of any library, digit by digit
+        except Exception:
+            number = to_plain(value)
+            if isinstance(number, str) or number is None or not float(number).is_integer():
+                return None
+            value = int(number)
     return value if -_INT64 <= value < _INT64 else None
 
 

@@ -51,10 +51,10 @@ class HttpSink:
             requests.exceptions.ContentDecodingError,
         ) as error:
             return Outcome(Verdict.RETRY, "unreachable", _name(error), unreachable=True)
-        except OSError as error:  # a certificate or key file that cannot be read; requests' own, too
-            reason = "bad_endpoint" if isinstance(error, ValueError) else "unreachable"
-            verdict = Verdict.DROP if isinstance(error, ValueError) else Verdict.RETRY
-            return Outcome(verdict, reason, _name(error), unreachable=True)
+        except ValueError as error:  # no URL, no header value: it will be none the next time
+            return Outcome(Verdict.DROP, "bad_endpoint", _name(error))
+        except OSError as error:  # a certificate or key that cannot be read
+            return Outcome(Verdict.RETRY, "unreachable", _name(error), unreachable=True)
         guard.debug(
             guard.REPORTER_PREFIX,
             f"{envelope.path}: {envelope.weight} sent, {len(body)} bytes, status {response.status_code}",
@@ -106,7 +106,7 @@ class HttpSink:
                     with open(path, encoding="utf-8") as file:
                         self._token = file.read().strip()
                     self._token_file_state = seen
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 guard.debug(guard.REPORTER_PREFIX, f"token file: {error}")
         return self._token
 

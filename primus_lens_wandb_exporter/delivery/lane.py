@@ -72,8 +72,9 @@ class Lane(Generic[T]):
     def dropped(self) -> dict[str, int]:
         """Weight of what was lost, by reason."""
         dropped = dict(self._dropped)
-        for reason, weight in list(self.queue.refused.items()):
-            dropped[reason] = dropped.get(reason, 0) + weight
+        for reason, weight in self.queue.refused.items():
+            if weight:
+                dropped[reason] = dropped.get(reason, 0) + weight
         return dropped
 
     def account(self) -> Account:
@@ -100,7 +101,8 @@ class Lane(Generic[T]):
             return
         taken = self.queue.take(MAX_IN_HAND - self.in_hand)
         self.in_hand += sum(weight for _, weight in taken)
-        self._packing.append(iter(self._pack([item for item, _ in taken])))
+        with guard.boundary:
+            self._packing.append(iter(self._pack([item for item, _ in taken])))
 
     def _pack_one(self) -> None:
         set_crowded(self.queue.half_full)

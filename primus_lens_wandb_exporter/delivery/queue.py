@@ -22,7 +22,7 @@ class BoundedQueue(Generic[T]):
         self.capacity = capacity
         self._limit = capacity  # 0 once closed
         self.offered = 0  # weight of all that was put, refused or not
-        self.refused: dict[str, int] = {}  # weight of what was refused, by reason
+        self.refused = {"queue_full": 0, "shutdown": 0}  # weight of what was refused, by reason
         self._waiting_since: float | None = None
         self._items: deque[tuple[T, int]] = deque()
         self._lock = RLock()
@@ -37,8 +37,8 @@ class BoundedQueue(Generic[T]):
             self.offered += weight
             waiting = len(items)
             if waiting >= self._limit:
-                reason = "queue_full" if self._limit else "shutdown"
-                self.refused[reason] = self.refused.get(reason, 0) + weight
+                # One operation, no call in it: a signal handler that puts cannot come between.
+                self.refused["queue_full" if self._limit else "shutdown"] += weight
                 return 0
             if not waiting:
                 self._waiting_since = time.monotonic()

@@ -80,6 +80,6 @@ class Route:
         if outcome.retry_after is not None:
             delay = max(SPACING, min(outcome.retry_after, _LONGEST_RETRY_AFTER))
         else:  # full jitter, on top of the spacing: pods that failed together come back apart
-            delay = SPACING + random.uniform(0.0, min(_LONGEST_BACKOFF, 2.0**self.failures))
+            delay = SPACING + random.uniform(0.0, min(_LONGEST_BACKOFF, 2.0 ** min(self.failures, 10)))
         self.failures += 1
         self._retry_at = monotonic() + delay

@@ -35,6 +35,7 @@ class Worker:
         flush_interval: float,
         request_timeout: float,
         retry_timeout: float,
+        prepare: Callable[[], None],
         after_round: Callable[[], None],
     ) -> None:
         self.lanes = lanes
@@ -42,6 +43,8 @@ class Worker:
         self.flush_interval = flush_interval
         self.request_timeout = request_timeout
         self.retry_timeout = retry_timeout
+        self.prepare = prepare  # called once, by the thread, before it looks at any lane
+        self.prepared = False
         self.after_round = after_round
         self.pid = os.getpid()
         self.thread: threading.Thread | None = None  # once it was started
@@ -71,7 +74,11 @@ class Worker:
                 return
             self._start_failed_at = now
             thread = threading.Thread(target=self._run, name="primus-lens-wandb", daemon=True)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError as error:  # as many as the system allows; what waits, waits on
+                guard.debug(guard.REPORTER_PREFIX, f"cannot start: {error}")
+                return
             self.thread = thread
 
     @property
@@ -124,6 +131,9 @@ class Worker:
     # Called by the worker thread alone.
 
     def _run(self) -> None:
+        with guard.boundary:
+            self.prepare()
+        self.prepared = True
         with guard.boundary:
             while self._round():
                 pass

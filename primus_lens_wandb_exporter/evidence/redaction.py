@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from math import isfinite
@@ -9,17 +10,33 @@ from typing import Any
 
 REDACTED = "[redacted]"
 
-_SECRET_NAME = re.compile(
-    r"token|secret|passw|credential|cookie|dsn|bearer|(?:^|[_.\-])(?:pwd|pass|auth|keys?)(?:$|[_.\-])"
-    r"|api_?key|access_?key|private_?key|authorization|connection_?string|signature",
-    re.IGNORECASE,
+# Names are read as words: `dbPassword`, `db_password` and `db.password` are the same two.
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_SECRET_WORDS = frozenset(
+    """
+    apikey auth authorization bearer cookie cookies credential credentials dsn key keys pass passphrase
+    passwd password passwords pwd secret secrets signature token tokens
+    """.split()
 )
-# Counts and settings of tokenizers, not credentials.
-_HARMLESS_NAME = re.compile(
-    r"tokeni[sz]|(?:num|max|min|total|seen|per|n|new|special|pad|eos|bos|unk|mask|sep|cls)_?tokens?"
-    r"|tokens?_(?:per|seen|count|id|ids|type|length|limit|budget)",
-    re.IGNORECASE,
-)
+_SECRET_PHRASES = frozenset(("connection string", "connectionstring"))
+# A key or a token in the language of models is not a credential.
+_HARMLESS_BEFORE = {
+    "token": frozenset(
+        """
+        max min num n total new seen per special pad eos bos unk mask sep cls image video audio stop
+        start end first last next
+        """.split()
+    ),
+    "key": frozenset(("sort", "primary", "group", "num", "n", "image", "label", "text")),
+}
+_HARMLESS_AFTER = {
+    "token": frozenset(
+        """
+        id ids count counts limit length budget type types embedding embeddings dropout per seen size
+        """.split()
+    ),
+    "key": frozenset(("value", "dim", "size", "padding", "bias", "mask", "heads", "frame", "frames")),
+}
 _SECRET_VALUE = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_\-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
     r"|glpat-[\w\-]{16,}|xox[abeprs]-[\w\-]{10,}|AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|AIza[\w\-]{30,}"
@@ -30,13 +47,27 @@ _SECRET_VALUE = re.compile(
 _MAX_DEPTH = 8
 _MAX_VALUES = 2000
 _MAX_TEXT = 2048  # characters
+_MAX_BYTES = 128 * 1024  # of all text together, as JSON
 _CUT = "[cut]"
 
 
 def looks_secret(name: str) -> bool:
     """Return whether a config name suggests that its value is a credential."""
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return bool(_SECRET_NAME.search(_HARMLESS_NAME.sub("", snake)))
+    words = [word.lower() for word in _WORD.findall(name)]
+    if _SECRET_PHRASES & {" ".join(pair) for pair in zip(words, words[1:])} | _SECRET_PHRASES & set(
+        words
+    ):
+        return True
+    padded = ["", *words, ""]
+    return any(
+        word in _SECRET_WORDS and not _is_harmless(before, word, after)
+        for before, word, after in zip(padded, words, padded[2:])
+    )
+
+
+def _is_harmless(before: str, word: str, after: str) -> bool:
+    stem = word[:-1] if word.endswith("s") else word
+    return before in _HARMLESS_BEFORE.get(stem, ()) or after in _HARMLESS_AFTER.get(stem, ())
 
 
 def redact(config: Any) -> Any:
@@ -52,6 +83,7 @@ def redact(config: Any) -> Any:
 class _Redactor:
     def __init__(self) -> None:
         self._left = _MAX_VALUES
+        self._room = _MAX_BYTES
 
     def copy(self, value: Any, depth: int) -> Any:
         self._left -= 1
@@ -62,7 +94,7 @@ class _Redactor:
         if isinstance(value, str):
             return self._copy_text(value)
         if isinstance(value, int):
-            return int(value) if abs(value) < 2**63 else str(int(value))
+            return int(value) if value.bit_length() < 64 else f"<int of {value.bit_length()} bits>"
         if isinstance(value, float):
             return float(value) if isfinite(value) else str(float(value))
         if isinstance(value, Mapping):
@@ -74,12 +106,14 @@ class _Redactor:
     def _copy_text(self, text: str) -> str:
         if _SECRET_VALUE.search(text):
             return REDACTED
-        return text[:_MAX_TEXT] + _CUT if len(text) > _MAX_TEXT else str.__str__(text)
+        text = text[:_MAX_TEXT] + _CUT if len(text) > _MAX_TEXT else str.__str__(text)
+        self._room -= len(json.dumps(text))
+        return text if self._room >= 0 else _CUT
 
     def _copy_mapping(self, mapping: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         copied: dict[str, Any] = {}
         for key, value in tuple(mapping.items()):
-            if self._left <= 0:
+            if self._left <= 0 or self._room <= 0:
                 copied[_CUT] = True
                 break
             name = self._copy_text(str(key))

@@ -25,7 +25,7 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
 
 def pack_together(items: Sequence[Any]) -> Iterable[Envelope]:
     """Pack items into one envelope."""
-    return iter([Envelope("/things", {}, "things", list(items))])
+    return iter([Envelope("/things", {}, "things", list(items))] if items else [])
 
 
 class ScriptedSink:

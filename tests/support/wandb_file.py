@@ -36,7 +36,7 @@ def run_id(path: Path) -> str:
 
 
 def read_history(path: Path) -> list[Row]:
-    """Return the history of a finished run; names of nested values are joined with `.`."""
+    """Return the history of a finished run; nested names are joined with `.`, and sorted."""
     from wandb.proto import wandb_internal_pb2
 
     rows = []
@@ -47,8 +47,9 @@ def read_history(path: Path) -> list[Row]:
                 ".".join(item.nested_key) or item.key: json.loads(item.value_json)
                 for item in record.history.item
             }
-            public = {name: value for name, value in values.items() if not name.startswith("_")}
-            rows.append(Row(record.history.step.num, dict(_flat(public))))
+            public = {name: values[name] for name in sorted(values) if not name.startswith("_")}
+            # wandb 0.16 gives an explicit step as a value only.
+            rows.append(Row(int(values.get("_step", record.history.step.num)), dict(_flat(public))))
     return rows
 
 

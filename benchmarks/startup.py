@@ -1,0 +1,118 @@
+"""What an interpreter that never sees wandb pays for the hook being installed."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from .pairs import Figure, added, interleave
+from .table import Row
+from .workshop import Workshop
+
+TITLE = "Start-up of `python -c pass`, our wheel in a bare venv"
+
+_ROUNDS = 200
+_PEER_ROUNDS = 9
+_ALLOWED = {
+    "_primus_lens_wandb_exporter",
+    "primus_lens_wandb_exporter",
+    "primus_lens_wandb_exporter.bootstrap",
+    "primus_lens_wandb_exporter.import_hook",
+}
+
+
+class _Start(NamedTuple):
+    wall: float  # milliseconds, both
+    cpu: float
+
+
+class _Starter:
+    """Starts an interpreter with or without the `.pth` line, on PYTHONPATH or not."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.python = workshop.installed
+        site_packages = next(workshop.installed.parent.parent.glob("lib/*/site-packages"))
+        self._line = site_packages / "primus_lens_wandb_exporter.pth"
+        self._aside = self._line.with_suffix(".aside")
+        self._injected = site_packages / "primus_lens_wandb_exporter" / "sitecustomize"
+        self._environ = workshop.environ
+
+    def start(self, *, line: bool = False, injected: bool = False) -> _Start:
+        self._place(line)
+        environ = {**self._environ, "PYTHONPATH": str(self._injected)} if injected else self._environ
+        return time_start([str(self.python), "-c", "pass"], environ)
+
+    def modules(self, *, line: bool) -> set[str]:
+        self._place(line)
+        command = [str(self.python), "-c", "import sys; print(sorted(sys.modules))"]
+        return set(ast.literal_eval(subprocess.check_output(command, env=self._environ, text=True)))
+
+    def _place(self, line: bool) -> None:
+        if line and not self._line.exists():
+            self._aside.rename(self._line)
+        elif not line and self._line.exists():
+            self._line.rename(self._aside)
+
+
+def time_start(command: list[str], environ: Mapping[str, str]) -> _Start:
+    """Return how long a process takes from start to end, and the CPU time it used."""
+    started = time.perf_counter()
+    pid = os.posix_spawn(command[0], command, environ)
+    _, status, usage = os.wait4(pid, 0)
+    wall = time.perf_counter() - started
+    if status:
+        raise RuntimeError(f"{command} ended with status {status}")
+    return _Start(wall * 1000, (usage.ru_utime + usage.ru_stime) * 1000)
+
+
+def measure(workshop: Workshop) -> Iterator[Row]:
+    """Start interpreters in turns."""
+    starter = _Starter(workshop)
+    variants = {
+        "without": starter.start,
+        "line": lambda: starter.start(line=True),
+        "injected": lambda: starter.start(injected=True),
+    }
+    interleave(3, variants)  # fills the page cache
+    starts = interleave(_ROUNDS, variants)
+
+    def more(variant: str, clock: str) -> Figure:
+        sides = (starts[variant], starts["without"])
+        return added(*([getattr(start, clock) for start in side] for side in sides))
+
+    yield Row("`.pth` line, elapsed", more("line", "wall"), "ms", 0.5)
+    yield Row("`.pth` line, CPU", more("line", "cpu"), "ms", 0.5)
+    yield Row("injected by PYTHONPATH, elapsed", more("injected", "wall"), "ms", 0.5)
+    yield Row("injected by PYTHONPATH, CPU", more("injected", "cpu"), "ms", 0.5)
+    extra = starter.modules(line=True) - starter.modules(line=False)
+    surplus = len(extra - _ALLOWED)
+    yield Row("modules beyond our own entry files", Figure(surplus, surplus, surplus, 1), "", 0)
+    yield Row(f"    loaded: {', '.join(sorted(extra))}", None)
+    yield from _peers(workshop)
+
+
+def _peers(workshop: Workshop) -> Iterator[Row]:
+    python = workshop.peers
+    if python is None:
+        yield Row(f"peers left out: {workshop.no_peers}", None, peer=True)
+        return
+    wrapped = [str(Path(python).with_name("opentelemetry-instrument")), str(python), "-c", "pass"]
+    environ = {
+        **workshop.environ,
+        "OTEL_TRACES_EXPORTER": "none",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+    }
+    variants = {
+        "without": lambda: time_start([str(python), "-c", "pass"], environ),
+        "wrapped": lambda: time_start(wrapped, environ),
+    }
+    interleave(1, variants)
+    starts = interleave(_PEER_ROUNDS, variants)
+    walls = ([start.wall for start in starts[name]] for name in ("wrapped", "without"))
+    yield Row("OpenTelemetry auto-instrumentation, elapsed", added(*walls), "ms", peer=True)

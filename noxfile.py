@@ -1,0 +1,59 @@
+"""The suite on every Python that is found, and on old releases of wandb.
+
+One of them: `nox -s "tests(3.12-wandb-0.16.6)"`; `nox --list` shows all.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+import nox
+
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "venv"
+
+PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+# What an old release needs beside it; it does not say so itself.
+COMPANIONS = {"0.16.6": ("numpy<2", "setuptools<80")}
+
+COMBINATIONS = [
+    *((python, "newest") for python in PYTHONS),
+    ("3.9", "0.16.6"),
+    ("3.12", "0.16.6"),
+    ("3.13", "0.19.11"),
+]
+
+
+def install(session: nox.Session, *what: str) -> None:
+    """Install with pip; an index may fail once."""
+    try:
+        session.install(*what)
+    except nox.command.CommandFailed:
+        session.install(*what)
+
+
+# pyenv hides the interpreters that are not selected.
+if shutil.which("pyenv"):
+    found = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True).stdout
+    os.environ["PYENV_VERSION"] = ":".join(reversed(found.split()))
+
+
+@nox.session
+@nox.parametrize("python,wandb", COMBINATIONS, ids=[f"{p}-wandb-{w}" for p, w in COMBINATIONS])
+def tests(session: nox.Session, wandb: str) -> None:
+    """Run the tests; arguments after `--` go to pytest."""
+    release = "wandb" if wandb == "newest" else f"wandb=={wandb}"
+    install(session, "--editable", ".[test]", release, *COMPANIONS.get(wandb, ()))
+    session.run("python", "-m", "pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and types."""
+    install(session, "--editable", ".[lint]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")

@@ -1,0 +1,147 @@
+"""Which requests go through a proxy: those that leave the cluster, if one is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from primus_lens_wandb_exporter.delivery.envelope import Envelope, Verdict
+from primus_lens_wandb_exporter.delivery.http_sink import HttpSink
+from primus_lens_wandb_exporter.delivery.proxies import is_cluster_local, proxies_for
+from primus_lens_wandb_exporter.settings import Settings
+
+OUTSIDE = "http://telemetry.example.com/api/v1"
+PROXY = "http://proxy.example.com:3128"
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "primus-lens-telemetry-processor",
+        "PROCESSOR",
+        "processor.",
+        "processor.lens.svc",
+        "processor.lens.SVC",
+        "processor.lens.svc.cluster.local",
+        "processor.lens.svc.cluster.local.",
+        "localhost",
+        "app.localhost",
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.7.7",
+        "169.254.1.1",
+        "::1",
+        "fd00::1",
+        "fe80::1",
+    ],
+)
+def test_hosts_of_the_cluster_are_local(host: str) -> None:
+    assert is_cluster_local(host)
+
+
+@pytest.mark.parametrize(
+    "host", ["telemetry.example.com", "svc.example.com", "8.8.8.8", "172.32.0.1", "2606:4700::1111"]
+)
+def test_hosts_outside_are_not_local(host: str) -> None:
+    assert not is_cluster_local(host)
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy"])
+def test_an_outside_host_goes_through_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, PROXY)
+    assert proxies_for(OUTSIDE, "auto")["http"] == PROXY
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://processor:8080/api/v1",
+        "http://processor.lens.svc:8080/api/v1",
+        "http://processor.lens.svc.cluster.local/api/v1",
+        "http://10.0.0.7:8080/api/v1",
+        "http://[fd00::1]:8080/api/v1",
+    ],
+)
+def test_a_host_of_the_cluster_goes_through_a_proxy_only_when_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", PROXY)
+    monkeypatch.setenv("ALL_PROXY", PROXY)
+    assert proxies_for(url, "auto") == {}
+    assert proxies_for(url, "never") == {}
+    assert proxies_for(url, "always")["http"] == PROXY
+    assert proxies_for(url, "http://other:1")["http"] == "http://other:1"
+
+
+def test_no_proxy_names_the_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", PROXY)
+    monkeypatch.setenv("NO_PROXY", "elsewhere.org,.example.com")
+    assert proxies_for(OUTSIDE, "auto") == {}
+    assert proxies_for("http://telemetry.example.org/", "auto")["http"] == PROXY
+
+
+def test_never_means_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", PROXY)
+    assert proxies_for(OUTSIDE, "never") == {}
+
+
+@pytest.fixture(scope="module")
+def _proxy_server() -> Iterator[HTTPServer]:
+    with HTTPServer(host="127.0.0.1", threaded=True) as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(_proxy_server: HTTPServer) -> HTTPServer:
+    """A proxy on loopback that answers everything itself and remembers what it was asked."""
+    _proxy_server.clear()
+    _proxy_server.expect_request("/api/v1/wandb/metrics").respond_with_data("{}")
+    return _proxy_server
+
+
+def asked_for(proxy: HTTPServer) -> list[str]:
+    return [request.host for request, _ in proxy.log]
+
+
+def send(url: str, mode: str) -> Verdict:
+    sink = HttpSink(Settings(api_base_url=url, proxy=mode))
+    outcome = sink.send(Envelope("/wandb/metrics", {}), 5)
+    sink.close()
+    return outcome.verdict
+
+
+def test_a_request_passes_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, proxy: HTTPServer
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy.url_for(""))
+    assert send(OUTSIDE, "auto") is Verdict.SENT
+    assert asked_for(proxy) == ["telemetry.example.com"]
+
+
+def test_a_request_passes_the_proxy_of_the_settings(proxy: HTTPServer) -> None:
+    assert send(OUTSIDE, proxy.url_for("")) is Verdict.SENT
+    assert asked_for(proxy) == ["telemetry.example.com"]
+
+
+def test_a_request_within_the_cluster_never_sees_the_proxy_unless_asked(
+    monkeypatch: pytest.MonkeyPatch, proxy: HTTPServer
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy.url_for(""))
+    nobody = "http://127.0.0.1:1/api/v1"
+    assert send(nobody, "auto") is Verdict.RETRY
+    assert send("http://localhost:1/api/v1", "auto") is Verdict.RETRY
+    assert not asked_for(proxy)
+    assert send(nobody, "always") is Verdict.SENT
+    assert asked_for(proxy) == ["127.0.0.1:1"]

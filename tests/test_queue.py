@@ -1,0 +1,180 @@
+"""The bounded queue: what it takes, what it refuses, and that it keeps count of both."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from primus_lens_wandb_exporter.delivery.queue import BoundedQueue
+
+
+@pytest.fixture
+def frequent_switches() -> Iterator[None]:
+    """Let threads interrupt each other as often as the interpreter can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+def test_items_leave_in_the_order_they_came() -> None:
+    queue: BoundedQueue[int] = BoundedQueue(10)
+    for i in range(5):
+        assert queue.put(i, weight=i + 1) == i + 1
+    assert queue.take(1000) == [(i, i + 1) for i in range(5)]
+    assert len(queue) == 0
+    assert queue.take(1000) == []
+
+
+def test_a_full_queue_refuses_the_new_item_and_counts_its_weight() -> None:
+    queue: BoundedQueue[str] = BoundedQueue(2)
+    queue.put("a", 5)
+    queue.put("b", 7)
+    assert queue.put("c", 11) == 0
+    assert queue.refused == {"queue_full": 11, "shutdown": 0}
+    assert queue.offered == 23
+    assert queue.take(1000) == [("a", 5), ("b", 7)]
+
+
+def test_a_closed_queue_refuses_with_the_reason_and_keeps_what_it_has() -> None:
+    queue: BoundedQueue[str] = BoundedQueue(1)
+    queue.put("a")
+    queue.put("b", 2)
+    queue.close()
+    assert queue.put("c", 3) == 0
+    assert queue.refused == {"queue_full": 2, "shutdown": 3}
+    assert queue.take(10) == [("a", 1)]
+
+
+def test_taking_stops_before_the_limit_is_passed() -> None:
+    queue: BoundedQueue[str] = BoundedQueue(10)
+    for name in "abc":
+        queue.put(name, 4)
+    assert queue.take(8) == [("a", 4), ("b", 4)]
+    assert queue.take(8) == [("c", 4)]
+
+
+def test_taking_gives_one_item_even_if_it_alone_passes_the_limit() -> None:
+    queue: BoundedQueue[str] = BoundedQueue(10)
+    queue.put("heavy", 1000)
+    queue.put("light", 1)
+    assert queue.take(10) == [("heavy", 1000)]
+
+
+def test_half_full_means_half_of_the_items() -> None:
+    queue: BoundedQueue[int] = BoundedQueue(5)
+    queue.put(0, 100)
+    queue.put(1, 100)
+    assert not queue.half_full
+    queue.put(2)
+    assert queue.half_full
+
+
+def test_waiting_is_counted_from_the_oldest_item() -> None:
+    queue: BoundedQueue[int] = BoundedQueue(5)
+    queue.put(0)
+    since = queue.waiting_from()
+    queue.put(1)
+    assert queue.waiting_from() == since
+    queue.take(10)
+    queue.put(2)
+    assert queue.waiting_from() > since
+
+
+@pytest.mark.usefixtures("frequent_switches")
+def test_many_producers_never_get_more_than_the_capacity_in() -> None:
+    for _ in range(20):
+        queue: BoundedQueue[int] = BoundedQueue(7)
+        answers: list[int] = []
+        _in_threads(8, lambda queue=queue, answers=answers: _put_many(queue, 20, answers))
+        assert len(queue) == 7
+        assert sum(answer > 0 for answer in answers) == 7
+        assert queue.offered == 8 * 20
+        assert queue.refused["queue_full"] == 8 * 20 - 7
+
+
+@pytest.mark.usefixtures("frequent_switches")
+def test_everything_is_accounted_for_while_a_consumer_takes() -> None:
+    queue: BoundedQueue[int] = BoundedQueue(16)
+    taken: list[tuple[int, int]] = []
+    over = threading.Event()
+
+    def consume() -> None:
+        while not over.is_set() or len(queue):
+            assert len(queue) <= 16
+            taken.extend(queue.take(5))
+
+    consumer = threading.Thread(target=consume)
+    consumer.start()
+    _in_threads(4, lambda: _put_many(queue, 2000, []))
+    over.set()
+    consumer.join()
+    assert queue.offered == 8000
+    assert len(taken) == 8000 - queue.refused.get("queue_full", 0)
+
+
+def _put_many(queue: BoundedQueue[int], count: int, answers: list[int]) -> None:
+    for i in range(count):
+        answers.append(queue.put(i))
+
+
+def _in_threads(count: int, work: object) -> None:
+    threads = [threading.Thread(target=work) for _ in range(count)]  # type: ignore[arg-type]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+class _LogsWhenAdded(int):
+    """A weight that puts another item in the middle of a `put`, as a finaliser might."""
+
+    queue: BoundedQueue[str] | None
+
+    def __radd__(self, other: int) -> int:
+        queue, self.queue = self.queue, None
+        if queue is not None:
+            queue.put("from within")
+        return other + int(self)
+
+
+def test_a_put_in_the_middle_of_a_put_does_not_deadlock() -> None:
+    queue: BoundedQueue[str] = BoundedQueue(10)
+    weight = _LogsWhenAdded(1)
+    weight.queue = queue
+    thread = threading.Thread(target=queue.put, args=("outer", weight), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert [item for item, _ in queue.take(10)] == ["from within", "outer"]
+
+
+def test_a_signal_handler_may_put_at_any_moment() -> None:
+    queue: BoundedQueue[str] = BoundedQueue(10)
+    calls = 0
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        nonlocal calls
+        calls += 1
+        queue.put("from the handler")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+    try:
+        puts = 0
+        while calls < 200:
+            queue.put("from the program")
+            puts += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    waiting = len(queue)
+    assert waiting == 10
+    # The counters of a handler that falls into the middle of a count must not be lost either.
+    assert queue.offered == waiting + queue.refused["queue_full"]
+    assert queue.offered == puts + calls
