@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging  # noqa: F401 - see call_after_fork
 import os
 import sys
 import threading
@@ -18,12 +19,21 @@ _held_by_fork = False
 
 def import_undisturbed(load: Callable[[], None]) -> None:
     """Call a function that imports, while no fork can happen in between."""
-    with _importing:
+    # A child that was forked behind Python's back may find the lock held for good.
+    held = _importing.acquire(timeout=_LONGEST_WAIT)
+    try:
         load()
+    finally:
+        if held:
+            _importing.release()
 
 
 def call_after_fork(renew: Callable[[], None]) -> None:
-    """Arrange that `renew` is called in every child that Python forks; it must only assign."""
+    """Arrange that `renew` is called in every child that Python forks; it must only assign.
+
+    A fork calls what was registered last first. `logging` holds its lock from then on, and modules
+    that the worker imports ask for loggers, so it must have been registered before us.
+    """
     if not hasattr(os, "register_at_fork"):
         return
 

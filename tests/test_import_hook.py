@@ -25,7 +25,10 @@ os.environ.pop("PRIMUS_LENS_WANDB_HOOK", None)
 from primus_lens_wandb_exporter import bootstrap
 """
 
+# Up to wandb 0.16 its service is a Python too, which would write its own line into the debug log.
 LOG_THREE = """
+import os
+os.environ["PRIMUS_LENS_WANDB_HOOK"] = "false"
 run = wandb.init()
 for i in range(3):
     wandb.log({"loss": i})
