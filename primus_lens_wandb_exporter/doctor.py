@@ -86,7 +86,7 @@ def _mark(well: bool) -> str:
 
 
 def _shown(settings: Settings, name: str) -> str:
-    value = getattr(settings, name)
+    value = settings.shown_url if name == "api_base_url" else getattr(settings, name)
     metadata = Settings.__dataclass_fields__[name].metadata
     if metadata["secret"] and value and value != "auto":
         return "(set, not shown)"
@@ -217,7 +217,7 @@ def _examine_endpoint(settings: Settings) -> Finding:
     sink = HttpSink(settings)
     outcome = sink.send(Envelope(payloads.METRICS_PATH, head, "metrics"), settings.request_timeout)
     sink.close()
-    url = settings.api_base_url
+    url = settings.shown_url
     if outcome.verdict is Verdict.SENT:
         return Finding("endpoint", True, f"{url} takes a metrics body")
     return Finding("endpoint", False, f"{url}: {outcome.detail}", _endpoint_advice(outcome))

@@ -176,6 +176,12 @@ class Settings:
         return bool(self.workload_uid or self.pod_name)
 
     @property
+    def shown_url(self) -> str:
+        """The base URL without the user and password it may hold."""
+        parts = urlsplit(self.api_base_url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+    @property
     def reports(self) -> bool:
         """Whether data goes to the telemetry-processor."""
         return self.api_reporting and self.has_identity

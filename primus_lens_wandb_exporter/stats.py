@@ -32,7 +32,7 @@ def snapshot(
         "command": " ".join(sys.argv)[:_LONGEST_COMMAND],
         "time": time.time(),
         "reporting": settings.reports,
-        "endpoint": settings.api_base_url,
+        "endpoint": settings.shown_url,
         "workload_uid": settings.workload_uid,
         "pod_name": settings.pod_name,
         "detection_sent": sent("detection"),

@@ -20,12 +20,19 @@ def _reraise_internal_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "reraise", True)
 
 
-@pytest.fixture
-def processor() -> Iterator[Processor]:
-    """A telemetry-processor on loopback, of this test's own; a body that breaks the contract fails it."""
+@pytest.fixture(scope="session")
+def server() -> Iterator[HTTPServer]:
+    """A server on loopback that outlives the tests: ending one takes half a second."""
     with HTTPServer(host="127.0.0.1", threaded=True) as server:
-        processor = Processor(server)
-        yield processor
+        yield server
+
+
+@pytest.fixture
+def processor(server: HTTPServer) -> Iterator[Processor]:
+    """A telemetry-processor of this test's own; a body that breaks the contract fails it."""
+    server.clear()
+    processor = Processor(server)
+    yield processor
     assert not processor.violations
 
 

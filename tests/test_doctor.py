@@ -142,6 +142,7 @@ def test_secrets_are_not_shown(scripts: ScriptRunner) -> None:
         PRIMUS_LENS_WANDB_TOKEN="hunter2-token",
         PRIMUS_LENS_WANDB_HEADERS="X-Key=hunter2-header",
         PRIMUS_LENS_WANDB_PROXY="http://user:hunter2-proxy@127.0.0.1:9",
+        PRIMUS_LENS_API_BASE_URL="http://user:hunter2-url@127.0.0.1:9/api/v1",
     )
     assert "hunter2" not in examined.text
     assert examined.text.count("(set, not shown)") == 3
