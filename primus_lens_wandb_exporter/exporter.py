@@ -90,36 +90,40 @@ class Exporter:
     def announce(self, run: Mapping[str, Any]) -> None:
         """Send the detection record of a run."""
         if self._detections is not None:
-            self._put(self._detections, Detection(run, time.time()), 1)
+            worker = self._ready_worker()
+            self._detections.queue.put(Detection(run, time.time()))
+            worker.wake()
 
     def record(self, call: LogCall) -> None:
         """Queue one log call for every lane it concerns."""
-        if self.worker.pid != _getpid():  # forked by something that runs no at-fork hooks
-            self._assemble()
-        if self._metrics is not None and call.metrics:
-            self._put(self._metrics, call, len(call.metrics))
-        if self._logs is not None and call.entries:
-            self._put(self._logs, call, 1)
-        if self._local is not None:
-            self._put(self._local, call, 1)
+        worker = self.worker
+        if worker.thread is None or worker.pid != _getpid():
+            worker = self._ready_worker()
+        lane = self._metrics
+        numbers = len(call.metrics)
+        if numbers and lane is not None and lane.queue.put(call, numbers) >= lane.wake_at:
+            worker.wake()
+        lane = self._logs
+        if call.entries and lane is not None and lane.queue.put(call) >= lane.wake_at:
+            worker.wake()
+        lane = self._local
+        if lane is not None and lane.queue.put(call) >= lane.wake_at:
+            worker.wake()
 
     def skip(self, kind: str, count: int) -> None:
         """Count values that are not reported."""
         with self._skip_lock:
             self.skipped[kind] = self.skipped.get(kind, 0) + count
 
-    def _put(self, lane: Lane[Any], item: Any, weight: int) -> None:
-        worker = self.worker
-        if lane.queue.put(item, weight) >= lane.wake_at:
-            worker.wake()
-        if worker.thread is None:
-            self._start(worker)
-
-    def _start(self, worker: Worker) -> None:
-        if self._exit_registered_in != worker.pid:
-            self._exit_registered_in = worker.pid
+    def _ready_worker(self) -> Worker:
+        pid = os.getpid()
+        if self.worker.pid != pid:  # forked by something that runs no at-fork hooks
+            self._assemble()
+        if self._exit_registered_in != pid:
+            self._exit_registered_in = pid
             call_at_exit(self.shutdown)
-        worker.ensure_running()
+        self.worker.ensure_running()
+        return self.worker
 
     def flush(self, timeout: float) -> bool:
         """Wait until all is delivered, at most `timeout` seconds and only while that goes well."""

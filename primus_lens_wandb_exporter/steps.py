@@ -22,7 +22,7 @@ def to_step(value: Any) -> int | None:
     """Return a step as a plain 64-bit integer, or None if the value is not a whole number."""
     if type(value) is not int:
         try:
-            value = index(value)  # integers of any library, digit by digit
+            value = int(index(value))  # integers of any library, digit by digit
         except Exception:
             number = to_plain(value)
             if isinstance(number, str) or number is None or not float(number).is_integer():

@@ -59,7 +59,8 @@ class _RunState:
     def __init__(self, run: Any) -> None:
         self.run = weakref.ref(run)
         self.id = str(run.id)
-        self.reported = not _is_disabled(run)
+        self.exporter = get_exporter()
+        self.reported = bool(self.exporter.lanes) and not _is_disabled(run)
         self.step_metrics = StepMetrics()
         self.calls = 0
 
@@ -91,7 +92,7 @@ def _meet(run: Any) -> _RunState:
     if state.reported and state.id not in _announced:
         _announced.add(state.id)
         guard.debug(guard.HOOK_PREFIX, f"wandb.init seen, run {state.id}")
-        get_exporter().announce(describe(run))
+        state.exporter.announce(describe(run))
     return state
 
 
@@ -128,9 +129,9 @@ def _report_call(run: Any, counter: int | None, args: tuple[Any, ...], kwargs: d
     state = _states.get(id(run))
     if state is None or state.run() is not run:
         state = _meet(run)
-    exporter = get_exporter()
-    if not state.reported or not exporter.lanes:
+    if not state.reported:
         return
+    exporter = state.exporter
     data = args[0] if args else kwargs["data"]
     numbers = plain_numbers(data)
     if numbers is not None:

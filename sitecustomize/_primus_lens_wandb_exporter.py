@@ -27,7 +27,8 @@ class Trigger(object):
                 _load_package()
                 from primus_lens_wandb_exporter.bootstrap import make_finder
 
-                self.finder = make_finder()
+                # In one step: another thread may be doing the same.
+                self.__dict__.setdefault("finder", make_finder())
             except Exception:
                 self.broken = True
                 return None
