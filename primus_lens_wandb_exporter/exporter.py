@@ -9,6 +9,7 @@ from threading import RLock
 from typing import Any, NamedTuple
 
 from . import guard, payloads, stats, stats_files
+from .capture import LogValue
 from .delivery.courtesy import give_way
 from .delivery.envelope import Envelope, encoder
 from .delivery.http_sink import HttpSink
@@ -21,6 +22,7 @@ from .payloads import LogCall
 from .settings import Loaded, load
 
 _getpid = os.getpid
+_new_tuple = tuple.__new__  # a named tuple without the detour through its Python-level constructor
 
 DETECTION_CAPACITY = 100
 CAPACITY = 1000  # log calls that wait, for each of metrics, logs and the local file
@@ -94,17 +96,25 @@ class Exporter:
             self._detections.queue.put(Detection(run, time.time()))
             worker.wake()
 
-    def record(self, call: LogCall) -> None:
-        """Queue one log call for every lane it concerns."""
+    def record(
+        self,
+        run_id: str,
+        timestamp: float,
+        step: int,
+        metrics: Mapping[str, float],
+        entries: Mapping[str, LogValue],
+    ) -> None:
+        """Queue what one log call carried for one step, for every lane it concerns."""
+        call: LogCall = _new_tuple(LogCall, (run_id, timestamp, step, metrics, entries))
         worker = self.worker
         if worker.thread is None or worker.pid != _getpid():
             worker = self._ready_worker()
         lane = self._metrics
-        numbers = len(call.metrics)
+        numbers = len(metrics)
         if numbers and lane is not None and lane.queue.put(call, numbers) >= lane.wake_at:
             worker.wake()
         lane = self._logs
-        if call.entries and lane is not None and lane.queue.put(call) >= lane.wake_at:
+        if entries and lane is not None and lane.queue.put(call) >= lane.wake_at:
             worker.wake()
         lane = self._local
         if lane is not None and lane.queue.put(call) >= lane.wake_at:
@@ -193,7 +203,7 @@ class Exporter:
             self._sampler = Sampler(self.settings.flush_interval)
         sample = self._sampler.sample()
         if sample:
-            self.record(LogCall(latest.run_id, time.time(), latest.step, sample, {}))
+            self.record(latest.run_id, time.time(), latest.step, sample, {})
 
     def _after_round(self) -> None:
         since = time.monotonic() - self._published_at

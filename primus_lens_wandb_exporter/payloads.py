@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from .capture import LogValue
 from .delivery.courtesy import give_way
 from .delivery.envelope import Envelope, encoder
+from .evidence.redaction import hide_credentials
 from .settings import Settings
 
 DETECTION_PATH = "/wandb/detection"
@@ -100,10 +101,18 @@ def logs_envelopes(settings: Settings, calls: Sequence[LogCall]) -> Iterator[Env
     """Return the log entries of the calls in their order, one run a body."""
     for run_id, of_run in _by_run(calls).items():
         entries = [
-            {"step": call.step, "timestamp": call.timestamp, "data": call.entries} for call in of_run
+            {"step": call.step, "timestamp": call.timestamp, "data": _presentable(call.entries)}
+            for call in of_run
         ]
         for chunk in _chunks(entries):
             yield _body(settings, LOGS_PATH, run_id, "logs", chunk)
+
+
+def _presentable(entries: Mapping[str, LogValue]) -> dict[str, LogValue]:
+    return {
+        name: hide_credentials(value) if isinstance(value, str) else value
+        for name, value in entries.items()
+    }
 
 
 def local_envelopes(calls: Sequence[LogCall]) -> Iterator[Envelope]:

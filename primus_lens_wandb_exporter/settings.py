@@ -24,10 +24,9 @@ def _text(text: str) -> str:
 
 
 def _positive_int(text: str) -> int:
-    number = int(text)
-    if number < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise ValueError("expected a whole number of at least 1")
-    return number
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -50,6 +49,11 @@ def _url(text: str) -> str:
         raise ValueError("expected a URL like http://host:8080/api/v1")
     parts.port  # noqa: B018 - raises ValueError when the port is no number
     return text.rstrip("/")
+
+
+def _without_user(text: str) -> str:
+    """Return a text without what may be user and password of a URL that has a fault elsewhere."""
+    return "…@" + text.rpartition("@")[2] if ":" in text.rpartition("@")[0] else text
 
 
 def _proxy(text: str) -> str:
@@ -228,8 +232,8 @@ def load(environ: Mapping[str, str] | None = None) -> Loaded:
             values[setting.name] = setting.metadata["parse"](text)
             sources[setting.name] = Source(variable, "environment")
         except ValueError as error:
-            shown = "(not shown)" if setting.metadata["secret"] else repr(text)
-            reason = str(error) if str(error).startswith("expected") else f"not valid: {error}"
+            shown = "(not shown)" if setting.metadata["secret"] else repr(_without_user(text))
+            reason = str(error) if str(error).startswith("expected") else "not valid"
             warnings.append(f"{variable}={shown}: {reason}; using {setting.default!r}")
     if not values.get("pod_name") and "KUBERNETES_SERVICE_HOST" in environ:
         values["pod_name"] = socket.gethostname()

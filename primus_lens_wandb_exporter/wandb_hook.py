@@ -11,6 +11,7 @@ import functools
 import sys
 import time
 import weakref
+from collections.abc import Mapping
 from typing import Any, Callable
 
 from . import guard
@@ -18,12 +19,10 @@ from .capture import LogValue, capture, plain_numbers
 from .evidence.run import describe
 from .exporter import Exporter, get_exporter
 from .patching import Patches
-from .payloads import LogCall
 from .steps import StepMetrics, default_step, group_by_step, to_step
 
 _patches = Patches()
 _NO_ENTRIES: dict[str, LogValue] = {}
-_new_tuple = tuple.__new__  # a named tuple without the detour through its Python-level constructor
 
 
 def install(wandb: Any) -> None:
@@ -117,7 +116,11 @@ def _wrap_log(original: Callable[..., Any]) -> Callable[..., Any]:
             counter = attributes.get("_step")
         result = original(self, *args, **kwargs)
         try:
-            _report_call(self, counter, args, kwargs)
+            state = _states.get(id(self))
+            if state is None or state.run() is not self:
+                state = _meet(self)
+            if state.reported:
+                _report_call(state, counter, *args, **kwargs)
         except Exception as error:
             guard.swallow(error)
         return result
@@ -125,14 +128,15 @@ def _wrap_log(original: Callable[..., Any]) -> Callable[..., Any]:
     return log
 
 
-def _report_call(run: Any, counter: int | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    state = _states.get(id(run))
-    if state is None or state.run() is not run:
-        state = _meet(run)
-    if not state.reported:
-        return
+def _report_call(
+    state: _RunState,
+    counter: int | None,
+    data: Mapping[str, Any],
+    step: Any = None,
+    *_: Any,  # what else wandb's `log` takes, now or later
+    **__: Any,
+) -> None:
     exporter = state.exporter
-    data = args[0] if args else kwargs["data"]
     numbers = plain_numbers(data)
     if numbers is not None:
         metrics, entries = numbers, _NO_ENTRIES
@@ -142,8 +146,7 @@ def _report_call(run: Any, counter: int | None, args: tuple[Any, ...], kwargs: d
             exporter.skip(kind, count)
     if not (metrics or entries):
         return
-    given = args[1] if len(args) > 1 else kwargs.get("step")
-    explicit = None if given is None else to_step(given)
+    explicit = None if step is None else to_step(step)
     if explicit is not None:
         if counter is not None and explicit < counter:  # wandb drops what comes late
             exporter.skip("step is behind", len(metrics) + len(entries))
@@ -156,7 +159,7 @@ def _report_call(run: Any, counter: int | None, args: tuple[Any, ...], kwargs: d
     if explicit is None and state.step_metrics:
         _record_by_step_metric(exporter, state, timestamp, step, metrics, entries)
     else:
-        exporter.record(_new_tuple(LogCall, (state.id, timestamp, step, metrics, entries)))
+        exporter.record(state.id, timestamp, step, metrics, entries)
 
 
 def _record_by_step_metric(
@@ -171,7 +174,7 @@ def _record_by_step_metric(
     entries_by_step = group_by_step(entries, metrics, state.step_metrics, default)
     for step in {**metrics_by_step, **entries_by_step}:
         of_step = metrics_by_step.get(step, {}), entries_by_step.get(step, {})
-        exporter.record(LogCall(state.id, timestamp, step, *of_step))
+        exporter.record(state.id, timestamp, step, *of_step)
 
 
 def _wrap_define_metric(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -24,7 +24,7 @@ from primus_lens_wandb_exporter.payloads import LogCall
 exporter = get_exporter()
 def log(name, count=5):
     for i in range(count):
-        exporter.record(LogCall("run-1", time.time(), i, {name: float(i)}, {}))
+        exporter.record(*LogCall("run-1", time.time(), i, {name: float(i)}, {}))
 """
 
 

@@ -151,13 +151,28 @@ def test_a_token_file_that_is_no_text_raises_nothing(
     make_sink(processor.url, token_file=str(path)).send(an_envelope(), 5)
 
 
-@pytest.mark.parametrize("settings", [{"headers": (("X-Name", "\u20ac"),)}, {"token": "\u20ac"}])
 def test_a_header_that_http_has_no_form_for_loses_the_body_and_raises_nothing(
-    make_sink: HttpSinks, processor: Processor, settings: dict[str, Any]
+    make_sink: HttpSinks, processor: Processor
 ) -> None:
-    outcome = make_sink(processor.url, **settings).send(an_envelope(), 5)
+    sink = make_sink(processor.url, headers=(("X-Name", "s3cret-\u20ac"),))
+    outcome = sink.send(an_envelope(), 5)
     assert outcome.verdict is Verdict.DROP
+    assert "s3cret" not in outcome.detail
     assert not processor.received
+
+
+@pytest.mark.parametrize("token", ["s3cret\n# rotated", "s3cret-\u20ac"])
+def test_a_token_that_is_half_written_is_waited_for_and_not_told(
+    make_sink: HttpSinks, processor: Processor, tmp_path: Path, token: str
+) -> None:
+    path = tmp_path / "token"
+    path.write_text(token, encoding="utf-8")
+    sink = make_sink(processor.url, token_file=str(path))
+    outcome = sink.send(an_envelope(), 5)
+    assert (outcome.verdict, outcome.reason) == (Verdict.RETRY, "bad_token")
+    assert "s3cret" not in outcome.detail
+    path.write_text("whole")
+    assert sink.send(an_envelope(), 5).verdict is Verdict.SENT
 
 
 def test_extra_headers_are_sent(make_sink: HttpSinks, processor: Processor) -> None:

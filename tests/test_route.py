@@ -102,13 +102,10 @@ def test_a_later_failure_without_retry_after_forgets_it() -> None:
     assert calm(route) <= NOW + SPACING + 2.0
 
 
-@given(failures=st.integers(1, 12))
-@patient
-def test_a_crowd_shortens_the_back_off_but_never_below_the_spacing(failures: int) -> None:
-    route = route_after(*[RETRY] * failures)
-    for early in (crowded(route), hurried(route)):
-        assert NOW + SPACING <= early <= NOW + 2 * SPACING
-        assert early <= calm(route)
+def test_neither_a_crowd_nor_a_hurry_shortens_the_back_off() -> None:
+    """Ten thousand pods with full queues must not come back in step."""
+    route = route_after(*[RETRY] * 12)
+    assert crowded(route) == hurried(route) == calm(route)
 
 
 def test_at_exit_a_silent_endpoint_is_tried_at_once_and_an_answering_one_after_the_spacing() -> None:

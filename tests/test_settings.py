@@ -48,7 +48,7 @@ def test_no_environment_breaks_loading_and_each_bad_value_is_named_once(environ:
             if field.metadata["secret"]:
                 assert "(not shown)" in warning
             else:
-                assert repr(text) in warning
+                assert repr(text) in warning or "…@" in warning
         if origin == "default":
             assert getattr(loaded.settings, name) == field.default
         assert isinstance(getattr(loaded.settings, name), type(field.default))
@@ -178,3 +178,10 @@ def test_without_an_argument_the_environment_of_the_process_is_read(
 ) -> None:
     monkeypatch.setenv("WORKLOAD_UID", "from the process")
     assert load().settings.workload_uid == "from the process"
+
+
+@pytest.mark.parametrize("url", ["bot:hunter2@host:8080/api", "https://bot:hunter2@host:80a80/api"])
+def test_the_password_of_a_bad_url_is_not_told(url: str) -> None:
+    (warning,) = load({"PRIMUS_LENS_API_BASE_URL": url}).warnings
+    assert "hunter2" not in warning
+    assert "host" in warning

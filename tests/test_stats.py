@@ -66,7 +66,7 @@ def test_the_fields_tell_what_happened(exporter: Exporter, processor: Processor)
     answers = [Response("out of order", 500)]
     processor.answer = lambda request: answers.pop() if answers else None
     exporter.announce(RUN)
-    exporter.record(LogCall("run-1", 1.7e9, 0, {"a": 1.0, "b": 2.0}, {"note": "x"}))
+    exporter.record(*LogCall("run-1", 1.7e9, 0, {"a": 1.0, "b": 2.0}, {"note": "x"}))
     exporter.skip("Image", 2)
     exporter.skip("Image", 1)
     wait_until(lambda: not pending(exporter))
@@ -125,19 +125,19 @@ def _log(exporter: Exporter, run_id: str, harmless: set[Point]) -> None:
         harmless.update(Point(run_id, name, i, value) for name, value in metrics.items())
         if i % 10 == 5:
             metrics["poison"] = 1.0
-        exporter.record(LogCall(run_id, 1.7e9, i, metrics, {"note": str(i)}))
+        exporter.record(*LogCall(run_id, 1.7e9, i, metrics, {"note": str(i)}))
 
 
 def test_what_cannot_be_delivered_at_exit_is_counted(exporter: Exporter, processor: Processor) -> None:
     processor.answer = lambda request: Response("", 503, headers={"Retry-After": "100"})
-    exporter.record(LogCall("run-1", 1.7e9, 0, {"a": 1.0, "b": 2.0}, {}))
+    exporter.record(*LogCall("run-1", 1.7e9, 0, {"a": 1.0, "b": 2.0}, {}))
     wait_until(lambda: exporter.stats()["errors"])
     object.__setattr__(exporter.settings, "shutdown_timeout", 0.1)
     exporter.shutdown()
     stats = exporter.stats()
     assert stats["dropped"]["metrics"] == {"shutdown": 2}
     assert stats["pending"]["metrics"] == 0
-    exporter.record(LogCall("run-1", 1.7e9, 1, {"late": 1.0}, {}))
+    exporter.record(*LogCall("run-1", 1.7e9, 1, {"late": 1.0}, {}))
     assert exporter.stats()["dropped"]["metrics"] == {"shutdown": 3}
 
 
@@ -149,14 +149,14 @@ def test_where_no_thread_can_be_had_everything_is_counted_and_sent_once_it_can(
     try:
         for i in range(3):
             with guard.boundary:
-                exporter.record(LogCall("run-1", 1.7e9, i, {"a": float(i)}, {"note": "x"}))
+                exporter.record(*LogCall("run-1", 1.7e9, i, {"a": float(i)}, {"note": "x"}))
     finally:
         threading.stack_size(usual)
     assert exporter.worker.thread is None
     stats = exporter.stats()
     assert stats["accepted"] == stats["pending"] == {"detection": 0, "metrics": 3, "logs": 3}
     monkeypatch.setattr(worker, "_SECONDS_BETWEEN_STARTS", 0.0)
-    exporter.record(LogCall("run-1", 1.7e9, 3, {"a": 3.0}, {}))
+    exporter.record(*LogCall("run-1", 1.7e9, 3, {"a": 3.0}, {}))
     wait_until(lambda: not pending(exporter))
     assert processor.series("a") == [(i, float(i)) for i in range(4)]
     assert len(processor.log_entries) == 3
@@ -283,9 +283,9 @@ def test_without_a_folder_there_are_no_statistics_and_everything_else(
     with pytest.raises(OSError, match="folder"):
         published()
     monkeypatch.setattr("primus_lens_wandb_exporter.exporter._SECONDS_BETWEEN_PUBLICATIONS", 0.0)
-    exporter.record(LogCall("run-1", 1.7e9, 0, {"a": 1.0}, {}))
+    exporter.record(*LogCall("run-1", 1.7e9, 0, {"a": 1.0}, {}))
     wait_until(lambda: exporter._stats_file is None)
-    exporter.record(LogCall("run-1", 1.7e9, 1, {"a": 2.0}, {}))
+    exporter.record(*LogCall("run-1", 1.7e9, 1, {"a": 2.0}, {}))
     wait_until(lambda: not pending(exporter))
     assert processor.series("a") == [(0, 1.0), (1, 2.0)]
     assert stats_files.read_all() == []

@@ -10,6 +10,7 @@ import pytest
 
 from primus_lens_wandb_exporter import guard
 from primus_lens_wandb_exporter.delivery import route as route_module
+from primus_lens_wandb_exporter.delivery import worker as worker_module
 from primus_lens_wandb_exporter.delivery.envelope import Outcome, Verdict
 from primus_lens_wandb_exporter.delivery.lane import Lane
 from primus_lens_wandb_exporter.delivery.route import Route
@@ -289,3 +290,53 @@ def test_nothing_starts_after_stop(deliveries: Any) -> None:
     delivery.put("late")
     assert delivery.worker.thread is None
     assert delivery.batched.dropped == {"shutdown": 1}
+
+
+def test_stop_has_an_end_even_while_there_is_progress(
+    deliveries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delivery = deliveries()
+    pause = threading.Event()
+    delivery.sink.send = lambda envelope, timeout: (pause.wait(0.15), SENT)[1]  # type: ignore[method-assign]
+    monkeypatch.setattr(delivery.batched, "_pack", lambda items: (pack_one(item) for item in items))
+    delivery.put(*range(18))  # 2.7 seconds of it, and four times the timeout is 0.8
+    delivery.worker.stop(0.2)
+    wait_until(lambda: delivery.batched.idle)
+    assert 0 < delivery.batched.sent < 18
+    assert delivery.batched.dropped == {"shutdown": 18 - delivery.batched.sent}
+
+
+def test_stop_does_not_look_for_the_one_bad_entry(deliveries: Any) -> None:
+    delivery = deliveries(ScriptedSink([Outcome(Verdict.SPLIT, "http_400")]), batch_size=100)
+    delivery.put(*range(8))
+    delivery.worker.stop(NEVER)
+    assert delivery.batched.dropped == {"http_400": 8}
+
+
+def test_a_batch_size_above_the_capacity_loses_nothing(deliveries: Any) -> None:
+    delivery = deliveries(batch_size=10**6)
+    capacity = delivery.batched.queue.capacity
+    for i in range(3):
+        delivery.put(*range(i * capacity, i * capacity + capacity // 2))
+        wait_until(lambda: delivery.batched.idle)
+    assert delivery.batched.dropped == {}
+
+
+def test_a_fault_of_our_own_does_not_end_the_thread(
+    deliveries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "reraise", False)
+    monkeypatch.setattr(worker_module, "_PAUSE_AFTER_FAULT", 0.0)
+    delivery = deliveries()
+    faults = [RuntimeError("ours")]
+
+    def fail_once() -> None:
+        if faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(delivery.worker, "_settle_flushes", fail_once)
+    delivery.put(*range(5))
+    wait_until(lambda: delivery.batched.sent == 5)
+    wait_until(lambda: not faults)
+    delivery.put(*range(5))
+    wait_until(lambda: delivery.batched.sent == 10)

@@ -41,8 +41,11 @@ class HttpSink:
             return Outcome(Verdict.SPLIT, "not_serializable", str(error))
         import requests
 
+        token = self._current_token()
+        if not (token.isascii() and token.isprintable()):  # it may be in the middle of being written
+            return Outcome(Verdict.RETRY, "bad_token", "the token is not one line of ASCII")
         try:
-            response = self._post(envelope, body, timeout)
+            response = self._post(envelope, body, token, timeout)
         except requests.Timeout as error:
             return Outcome(Verdict.RETRY, "timeout", _name(error))
         except (
@@ -51,8 +54,9 @@ class HttpSink:
             requests.exceptions.ContentDecodingError,
         ) as error:
             return Outcome(Verdict.RETRY, "unreachable", _name(error), unreachable=True)
-        except ValueError as error:  # no URL, no header value: it will be none the next time
-            return Outcome(Verdict.DROP, "bad_endpoint", _name(error))
+        except ValueError as error:  # it will be none the next time; its text may hold a password
+            detail = f"{type(error).__name__}: the URL or a header is not valid"
+            return Outcome(Verdict.DROP, "bad_endpoint", detail)
         except OSError as error:  # a certificate or key that cannot be read
             return Outcome(Verdict.RETRY, "unreachable", _name(error), unreachable=True)
         guard.debug(
@@ -61,13 +65,12 @@ class HttpSink:
         )
         return _judge(response)
 
-    def _post(self, envelope: Envelope, body: bytes, timeout: float) -> requests.Response:
+    def _post(self, envelope: Envelope, body: bytes, token: str, timeout: float) -> requests.Response:
         settings = self._settings
         session, template = self._connection or self._open_connection()
         request = template.copy()
         request.url = settings.api_base_url + envelope.path
         request.headers["Idempotency-Key"] = envelope.key
-        token = self._current_token()
         if token:
             request.headers["Authorization"] = f"Bearer {token}"
         if settings.gzip:

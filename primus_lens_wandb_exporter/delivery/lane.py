@@ -115,8 +115,11 @@ class Lane(Generic[T]):
             self._packing.clear()
             self._lose("internal_error", self.in_hand)
 
-    def settle(self, outcome: Outcome, retry_timeout: float) -> None:
-        """Apply a sink's answer to the envelope that was sent."""
+    def settle(self, outcome: Outcome, retry_timeout: float, *, halve: bool = True) -> None:
+        """Apply a sink's answer to the envelope that was sent.
+
+        Without `halve`, a refused envelope is lost as a whole: to find the one bad entry takes time.
+        """
         envelope = self._outbox[0]
         if outcome.verdict is Verdict.RETRY:
             if time.monotonic() - envelope.created >= retry_timeout:
@@ -128,7 +131,7 @@ class Lane(Generic[T]):
             self.sent += envelope.weight
             self.in_hand -= envelope.weight
             return
-        halves = envelope.split() if outcome.verdict is Verdict.SPLIT else None
+        halves = envelope.split() if halve and outcome.verdict is Verdict.SPLIT else None
         if halves:
             self._outbox.extendleft(reversed(halves))
         else:

@@ -9,6 +9,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+MAX_WEIGHT = 100_000  # of all that waits, if there is anything heavy among it
+_HEAVY = 50
+
 
 class BoundedQueue(Generic[T]):
     """Items with weights, first in, first out.
@@ -36,7 +39,7 @@ class BoundedQueue(Generic[T]):
         with self._lock:
             self.offered += weight
             waiting = len(items)
-            if waiting >= self._limit:
+            if waiting >= self._limit or (weight > _HEAVY and self._is_too_heavy(weight)):
                 # One operation, no call in it: a signal handler that puts cannot come between.
                 self.refused["queue_full" if self._limit else "shutdown"] += weight
                 return 0
@@ -44,6 +47,10 @@ class BoundedQueue(Generic[T]):
                 self._waiting_since = time.monotonic()
             items.append((item, weight))
             return waiting + 1
+
+    def _is_too_heavy(self, weight: int) -> bool:
+        waiting = sum(weight for _, weight in tuple(self._items))
+        return bool(waiting) and waiting + weight > MAX_WEIGHT
 
     def take(self, max_weight: int) -> list[tuple[T, int]]:
         """Remove the oldest items, up to `max_weight` together but at least one if there is any.
@@ -72,6 +79,11 @@ class BoundedQueue(Generic[T]):
         self._limit = 0
 
     @property
+    def half(self) -> int:
+        """Half of the capacity, at least one item."""
+        return (self.capacity + 1) // 2
+
+    @property
     def half_full(self) -> bool:
         """Whether at least half of the capacity is used."""
-        return 2 * len(self._items) >= self.capacity
+        return len(self._items) >= self.half

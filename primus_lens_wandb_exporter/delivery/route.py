@@ -10,7 +10,6 @@ from .envelope import Envelope, Outcome, Sink, Verdict
 SPACING = 1.0  # seconds between two requests, unless a queue is half full
 _LONGEST_BACKOFF = 30.0
 _LONGEST_RETRY_AFTER = 120.0
-_CROWDED_BACKOFF = 1.0  # seconds on top of the spacing while a queue is half full
 
 
 class Route:
@@ -42,16 +41,11 @@ class Route:
         """
         if not self.failures:
             return 0.0 if crowded or hurried else self._last_request + SPACING
-        if self._told_when:
-            return self._retry_at
-        if crowded or hurried:
-            return min(self._retry_at, self._last_request + SPACING + _CROWDED_BACKOFF)
         return self._retry_at
 
     def try_once_more(self) -> None:
         """Allow the next request now if nothing answered the last one, else at the normal spacing."""
         if self.failures:
-            self._told_when = False
             self._retry_at = 0.0 if self.unreachable else self._last_request + SPACING
 
     def send(self, envelope: Envelope, timeout: float, now: float) -> Outcome:
@@ -76,7 +70,6 @@ class Route:
 
     def _back_off(self, outcome: Outcome) -> None:
         self.unreachable = outcome.unreachable
-        self._told_when = outcome.retry_after is not None
         if outcome.retry_after is not None:
             delay = max(SPACING, min(outcome.retry_after, _LONGEST_RETRY_AFTER))
         else:  # full jitter, on top of the spacing: pods that failed together come back apart

@@ -20,6 +20,10 @@ from .lane import Lane
 
 _EXIT_UNREACHABLE = 0.8  # seconds for a last word when nothing answers
 _EXIT_PAUSE = 0.4
+_DRAIN_FACTOR = (
+    4  # while things go well, an exit takes at most this many times the time without progress
+)
+_PAUSE_AFTER_FAULT = 1.0
 _SHORTEST_TIMEOUT = 0.1
 _SECONDS_BETWEEN_STARTS = 5.0
 
@@ -54,6 +58,7 @@ class Worker:
         self._flushes: list[threading.Event] = []
         self._stop_at: float | None = None  # monotonic time by which a stop was asked for
         self._exit_budget = 0.0
+        self._give_up_at = math.inf
         self._stopping = False  # the thread has seen that a stop was asked for
         self._stopped = threading.Event()
         self._progress = 0
@@ -111,6 +116,7 @@ class Worker:
         What a flush just before has waited without progress counts. Once stopped it stays stopped.
         """
         self._exit_budget = timeout
+        self._give_up_at = monotonic() + _DRAIN_FACTOR * timeout
         self._stop_at = monotonic()
         self.wake()
         thread = self.thread
@@ -125,7 +131,7 @@ class Worker:
         while not self._stopped.wait(min(0.1, max(0.0, deadline - monotonic()))):
             if self._progress != progress:
                 progress, deadline = self._progress, monotonic() + timeout
-            elif monotonic() >= deadline:
+            if monotonic() >= min(deadline, self._give_up_at):
                 return
 
     # Called by the worker thread alone.
@@ -134,9 +140,15 @@ class Worker:
         with guard.boundary:
             self.prepare()
         self.prepared = True
-        with guard.boundary:
-            while self._round():
-                pass
+        alive = True
+        while alive:
+            with guard.boundary:
+                while alive:
+                    alive = self._round()
+            if alive:  # our own fault, and no reason to leave the lanes alone
+                self._wake.wait(_PAUSE_AFTER_FAULT)
+                self._wake.clear()
+                alive = not self._stopping
         self._stopped.set()
         self._finish_flushes()
 
@@ -172,12 +184,16 @@ class Worker:
             return math.inf
         queue, hurried = lane.queue, self._hurried
         ready = 0.0
-        if not (lane.in_hand or hurried or lane.immediate or len(queue) >= self.batch_size):
+        if not (lane.in_hand or hurried or len(queue) >= self._enough(lane)):
             ready = queue.waiting_from() + self.flush_interval
         open_at = lane.route.open_at(
             crowded=queue.half_full, hurried=hurried or (lane.immediate and lane.route.healthy)
         )
         return max(ready, open_at)
+
+    def _enough(self, lane: Lane[Any]) -> int:
+        """Return how many waiting items are worth a request."""
+        return 1 if lane.immediate else min(self.batch_size, lane.queue.half)
 
     def _sleep(self) -> None:
         """Sleep until a lane is due, a route opens or somebody calls."""
@@ -185,13 +201,10 @@ class Worker:
         until = now + self.flush_interval
         for lane in self.lanes:
             opens_at = lane.route.open_at(crowded=False, hurried=False)
-            if lane.immediate:
-                lane.wake_at = 1
-            elif opens_at > now:  # only a crowd is let in earlier
-                lane.wake_at = max(self.batch_size, (lane.queue.capacity + 1) // 2)
+            lane.wake_at = self._enough(lane)
+            if opens_at > now and not lane.immediate:  # only a crowd is let in earlier
+                lane.wake_at = lane.queue.half
                 until = min(until, opens_at)
-            else:
-                lane.wake_at = self.batch_size
         self._wake.clear()
         # What came in before the event was cleared is seen here; what comes later sets it.
         until = min(until, *(self._due_at(lane) for lane in self.lanes))
@@ -201,16 +214,19 @@ class Worker:
     def _serve(self, lane: Lane[Any]) -> None:
         """Send what one taking from the queue yields, or as much of it as goes well."""
         while True:
+            if monotonic() >= self._give_up_at:
+                lane.drop_rest("shutdown")
             envelope = lane.next_envelope()
             if envelope is None:
                 return
             outcome = lane.route.send(envelope, self._timeout(), monotonic())
-            lane.settle(outcome, self.retry_timeout)
+            lane.settle(outcome, self.retry_timeout, halve=not self._stopping)
             if outcome.verdict is Verdict.RETRY:
                 if self._stopping:
                     self._retry_before_exit(lane, outcome)
                 return
-            self._progress += 1
+            if outcome.verdict is Verdict.SENT:
+                self._progress += 1
             if not lane.in_hand:
                 return
 

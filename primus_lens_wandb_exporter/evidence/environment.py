@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .probe import Probe
+from .redaction import hide_credentials
 
 ALLOWED = frozenset(
     """
@@ -22,4 +23,5 @@ _LONGEST = 1024  # characters of one value
 def collect(probe: Probe) -> dict[str, str]:
     """Return the allow-listed variables that are set."""
     environ = dict(probe.environ)
-    return {name: environ[name][:_LONGEST] for name in sorted(ALLOWED & environ.keys())}
+    names = sorted(ALLOWED & environ.keys())
+    return {name: hide_credentials(environ[name][:_LONGEST]) for name in names}

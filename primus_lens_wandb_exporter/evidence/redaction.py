@@ -22,25 +22,30 @@ _SECRET_PHRASES = frozenset(("connection string", "connectionstring"))
 # A key or a token in the language of models is not a credential.
 _HARMLESS_BEFORE = {
     "token": frozenset(
-        """
-        max min num n total new seen per special pad eos bos unk mask sep cls image video audio stop
-        start end first last next
-        """.split()
+        "special pad eos bos unk mask sep cls image video audio stop start end per".split()
     ),
-    "key": frozenset(("sort", "primary", "group", "num", "n", "image", "label", "text")),
+    "tokens": frozenset("max min num n total new seen per special image video audio stop".split()),
+    "key": frozenset("sort group image label text".split()),
+    "keys": frozenset("num n image label text".split()),
 }
 _HARMLESS_AFTER = {
     "token": frozenset(
-        """
-        id ids count counts limit length budget type types embedding embeddings dropout per seen size
-        """.split()
+        "id ids count counts limit length budget type types embedding embeddings dropout size".split()
     ),
-    "key": frozenset(("value", "dim", "size", "padding", "bias", "mask", "heads", "frame", "frames")),
+    "tokens": frozenset("per seen count limit budget".split()),
+    "key": frozenset("value dim size padding bias mask heads frame frames".split()),
 }
+# Words run together: `dbpassword`, `accesstoken`, `secretkey`.
+_RUN_TOGETHER = re.compile(
+    r".(?:password|passwd|secret|token|apikey|credential)s?$|^(?:secret|access|private|auth)keys?$"
+)
 _SECRET_VALUE = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_\-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
     r"|glpat-[\w\-]{16,}|xox[abeprs]-[\w\-]{10,}|AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|AIza[\w\-]{30,}"
     r"|eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*|wandb_v1_\w{20,})"
+    r"|(?i:(?:key|token|secret|passw(?:or)?d)[\"']?\s*[=:]\s*\S)"
+    r"|(?i:--?[\w\-]*(?:key|token|secret|passw(?:or)?d)\s+\S)"
+    r"|(?i:\bauthorization\s*:)"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]*:[^/\s@]+@|\bBearer\s+\S{8,}|^[0-9a-f]{40}$"
 )
 
@@ -60,14 +65,18 @@ def looks_secret(name: str) -> bool:
         return True
     padded = ["", *words, ""]
     return any(
-        word in _SECRET_WORDS and not _is_harmless(before, word, after)
+        (word in _SECRET_WORDS and not _is_harmless(before, word, after)) or _RUN_TOGETHER.search(word)
         for before, word, after in zip(padded, words, padded[2:])
     )
 
 
 def _is_harmless(before: str, word: str, after: str) -> bool:
-    stem = word[:-1] if word.endswith("s") else word
-    return before in _HARMLESS_BEFORE.get(stem, ()) or after in _HARMLESS_AFTER.get(stem, ())
+    return before in _HARMLESS_BEFORE.get(word, ()) or after in _HARMLESS_AFTER.get(word, ())
+
+
+def hide_credentials(text: str) -> str:
+    """Return the text, or `"[redacted]"` if it looks as if it held a credential."""
+    return REDACTED if _SECRET_VALUE.search(text) else text
 
 
 def redact(config: Any) -> Any:
@@ -104,7 +113,7 @@ class _Redactor:
         return f"<{type(value).__name__}>"
 
     def _copy_text(self, text: str) -> str:
-        if _SECRET_VALUE.search(text):
+        if hide_credentials(text) is REDACTED:
             return REDACTED
         text = text[:_MAX_TEXT] + _CUT if len(text) > _MAX_TEXT else str.__str__(text)
         self._room -= len(json.dumps(text))
@@ -122,10 +131,14 @@ class _Redactor:
         return copied
 
     def _copy_sequence(self, values: Any, depth: int) -> list[Any]:
-        copied = []
+        copied: list[Any] = []
+        before: Any = None
         for value in tuple(values):
             if self._left <= 0:
                 copied.append(_CUT)
                 break
-            copied.append(self.copy(value, depth + 1))
+            # `["--api-key", "…"]`, `("Authorization", "…")`
+            secret = isinstance(before, str) and len(before) < 100 and looks_secret(before)
+            copied.append(REDACTED if secret else self.copy(value, depth + 1))
+            before = value if secret is False else None
         return copied

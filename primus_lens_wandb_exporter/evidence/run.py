@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .redaction import redact
+from .redaction import hide_credentials, redact
 
 
 def describe(run: Any) -> dict[str, Any]:
@@ -14,7 +14,7 @@ def describe(run: Any) -> dict[str, Any]:
         "name": _text(run, "name"),
         "id": _text(run, "id"),
         "config": redact(dict(run.config)),
-        "tags": [str(tag) for tag in getattr(run, "tags", None) or ()],
+        "tags": [hide_credentials(str(tag)) for tag in getattr(run, "tags", None) or ()],
     }
 
 
