@@ -17,11 +17,16 @@ from .delivery.jsonl_sink import JsonlSink
 from .delivery.lane import Lane
 from .delivery.route import Route
 from .delivery.worker import Worker
-from .lifecycle import call_after_fork, call_at_exit, import_undisturbed, recall_interrupt
+from .lifecycle import (
+    call_after_fork,
+    call_at_exit,
+    import_undisturbed,
+    make_fork_canary,
+    recall_interrupt,
+)
 from .payloads import LogCall
 from .settings import Loaded, load
 
-_getpid = os.getpid
 _new_tuple = tuple.__new__  # a named tuple without the detour through its Python-level constructor
 
 DETECTION_CAPACITY = 100
@@ -50,6 +55,7 @@ class Exporter:
     def _assemble(self) -> None:
         """Make lanes and worker, with nothing in them. Only assigns: a fork's child runs this."""
         settings = self.settings
+        self._canary = make_fork_canary()
         self._published_at = time.monotonic()
         self._warned_losses = 0
         self._stats_file: stats_files.StatsFile | None = stats_files.StatsFile()
@@ -107,7 +113,7 @@ class Exporter:
         """Queue what one log call carried for one step, for every lane it concerns."""
         call: LogCall = _new_tuple(LogCall, (run_id, timestamp, step, metrics, entries))
         worker = self.worker
-        if worker.thread is None or worker.pid != _getpid():
+        if worker.thread is None or not self._canary[0]:
             worker = self._ready_worker()
         lane = self._metrics
         numbers = len(metrics)
@@ -126,11 +132,10 @@ class Exporter:
             self.skipped[kind] = self.skipped.get(kind, 0) + count
 
     def _ready_worker(self) -> Worker:
-        pid = os.getpid()
-        if self.worker.pid != pid:  # forked by something that runs no at-fork hooks
+        if not self._canary[0]:  # forked by something that runs no at-fork hooks
             self._assemble()
-        if self._exit_registered_in != pid:
-            self._exit_registered_in = pid
+        if self._exit_registered_in != self.worker.pid:
+            self._exit_registered_in = self.worker.pid
             call_at_exit(self.shutdown)
         self.worker.ensure_running()
         return self.worker

@@ -4,17 +4,44 @@ from __future__ import annotations
 
 import atexit
 import logging  # noqa: F401 - see call_after_fork
+import mmap
 import os
 import sys
 import threading
 from collections.abc import Callable
 
+_MADV_WIPEONFORK = 18  # asm-generic/mman-common.h
 _LONGEST_WAIT = 2.0  # seconds that a fork waits for the worker's imports
 
 # Held while the worker imports. A child that is forked in the middle of an import has half a module,
 # and its lock in the hands of a thread that does not exist there.
 _importing = threading.Lock()
 _held_by_fork = False
+
+
+class _PidCanary:
+    """Answers like a page that a fork wipes, in five times the time."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+
+    def __getitem__(self, index: int) -> int:
+        return int(self._pid == os.getpid())
+
+
+def make_fork_canary() -> mmap.mmap | _PidCanary:
+    """Return something whose item 0 is 1 in this process and 0 in a child, whoever forked it.
+
+    A page that the kernel wipes on fork (`MADV_WIPEONFORK`, Linux 4.14), as BoringSSL and glibc guard
+    their random numbers with; asking for the pid instead costs a tenth of a log call.
+    """
+    try:
+        page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        page.madvise(_MADV_WIPEONFORK)
+    except (AttributeError, OSError):
+        return _PidCanary()
+    page[0] = 1
+    return page
 
 
 def import_undisturbed(load: Callable[[], None]) -> None:

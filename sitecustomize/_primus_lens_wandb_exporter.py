@@ -20,6 +20,8 @@ class Trigger(object):
     broken = False
 
     def find_spec(self, name, path=None, target=None):
+        if name == _PACKAGE:  # for `python -m` and the public API, where it is not on the path itself
+            return _find_package()
         if name != self.name or self.broken:
             return None
         if self.finder is None:
@@ -51,23 +53,30 @@ def start():
         pass
 
 
-def _load_package():
-    """Import the package that this file belongs to, wherever it lies, leaving `sys.path` alone.
+def _find_package():
+    """Return the spec of the package that this file belongs to, or None if it is to be had elsewhere.
 
     It is beside this file (installed, or injected as a folder), or around it (as `sitecustomize` of
-    an installation or a checkout).
+    an installation or a checkout). In an editable install it is on the path.
     """
-    if _PACKAGE in sys.modules:
-        return
-    # What importlib.util would hand out, without the milliseconds that importing it takes.
-    from _frozen_importlib import module_from_spec
     from _frozen_importlib_external import PathFinder
 
     here = os.path.dirname(os.path.abspath(__file__))
     above = os.path.dirname(here)
     spec = PathFinder.find_spec(_PACKAGE, [here, above, os.path.dirname(above)])
-    if spec is None or spec.origin is None:
-        return  # an editable install: the package is on the path
+    return spec if spec is not None and spec.origin is not None else None
+
+
+def _load_package():
+    """Import the package that this file belongs to, leaving `sys.path` alone."""
+    if _PACKAGE in sys.modules:
+        return
+    spec = _find_package()
+    if spec is None:
+        return
+    # What importlib.util would hand out, without the milliseconds that importing it takes.
+    from _frozen_importlib import module_from_spec
+
     module = sys.modules[_PACKAGE] = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
