@@ -21,7 +21,7 @@ MAX_BYTES = 256 * 1024  # of one body
 
 _HEAD_BYTES = 4096
 _POINT_BYTES = 120  # a point without its name, at most: keys, value, step, timestamp
-_POINTS_AT_A_TIME = 200
+_POINTS_AT_A_TIME = 500
 
 
 class LogCall(NamedTuple):
