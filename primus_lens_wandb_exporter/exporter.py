@@ -8,15 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Any, NamedTuple
 
-from . import guard, payloads, stats, stats_files
+from . import guard, payloads, stats
 from .capture import LogValue
-from .delivery.courtesy import give_way
 from .delivery.envelope import Envelope, encoder
 from .delivery.http_sink import HttpSink
 from .delivery.jsonl_sink import JsonlSink
 from .delivery.lane import Lane
 from .delivery.route import Route
 from .delivery.worker import Worker
+from .herald import Herald
 from .lifecycle import (
     call_after_fork,
     call_at_exit,
@@ -31,9 +31,6 @@ _new_tuple = tuple.__new__  # a named tuple without the detour through its Pytho
 
 DETECTION_CAPACITY = 100
 CAPACITY = 1000  # log calls that wait, for each of metrics, logs and the local file
-
-_SECONDS_BETWEEN_PUBLICATIONS = 1.0
-_SECONDS_WITHOUT_PUBLICATION = 10.0  # at most, while a queue is crowded
 
 
 class Detection(NamedTuple):
@@ -56,9 +53,6 @@ class Exporter:
         """Make lanes and worker, with nothing in them. Only assigns: a fork's child runs this."""
         settings = self.settings
         self._canary = make_fork_canary()
-        self._published_at = time.monotonic()
-        self._warned_losses = 0
-        self._stats_file: stats_files.StatsFile | None = stats_files.StatsFile()
         self._sampler: Any = None
         self.skipped: dict[str, int] = {}
         self._skip_lock = RLock()
@@ -83,6 +77,7 @@ class Exporter:
             self._local,
         )
         self.lanes = {lane.name: lane for lane in every if lane is not None}
+        self.herald = Herald(self.lanes, self.stats)
         self.worker = Worker(
             list(self.lanes.values()),
             batch_size=settings.batch_size,
@@ -90,7 +85,7 @@ class Exporter:
             request_timeout=settings.request_timeout,
             retry_timeout=settings.retry_timeout,
             prepare=self._prepare,
-            after_round=self._after_round,
+            after_round=self.herald.after_round,
         )
 
     # Called by the hook, in the user's threads.
@@ -155,9 +150,7 @@ class Exporter:
                 worker.stop(self.settings.shutdown_timeout)
                 if imports:
                     recall_interrupt()
-                self._report_losses(at_exit=True)
-                if self._stats_file is not None:
-                    self._stats_file.remove()
+                self.herald.close()
         except KeyboardInterrupt:  # whoever ends the program a second time does not want to wait
             pass
 
@@ -209,38 +202,6 @@ class Exporter:
         sample = self._sampler.sample()
         if sample:
             self.record(latest.run_id, time.time(), latest.step, sample, {})
-
-    def _after_round(self) -> None:
-        since = time.monotonic() - self._published_at
-        crowded = any(lane.queue.half_full for lane in self.lanes.values())
-        if since < (_SECONDS_WITHOUT_PUBLICATION if crowded else _SECONDS_BETWEEN_PUBLICATIONS):
-            return
-        self._published_at += since
-        give_way()
-        self._report_losses()
-        if self._stats_file is not None:
-            try:
-                self._stats_file.write(self.stats())
-            except OSError as error:
-                self._stats_file = None
-                guard.debug(guard.REPORTER_PREFIX, f"statistics are not published: {error}")
-
-    def _report_losses(self, *, at_exit: bool = False) -> None:
-        """Warn of what was lost since the last warning; at the exit, what is pending is lost, too."""
-        lost, listed = 0, []
-        for name, lane in self.lanes.items():
-            account = lane.account()
-            losses = dict(account.dropped)
-            if at_exit and account.pending:
-                losses["pending"] = account.pending
-            if losses:
-                lost += sum(losses.values())
-                reasons = ", ".join(f"{count} {reason}" for reason, count in losses.items())
-                listed.append(f"{name}: {reasons}")
-        if lost > self._warned_losses:
-            self._warned_losses = lost
-            error = stats.last_error(self.lanes)
-            guard.warn(f"data is being lost ({'; '.join(listed)}); last error: {error or 'none'}")
 
     # Called by anyone.
 

@@ -161,10 +161,10 @@ def test_the_line_about_losses_is_not_repeated(direct: ScriptRunner, processor: 
         DIRECT
         + """
 log('a', 5000)       # more than the queue takes while nobody listens
-exporter._published_at -= 3600
+exporter.herald.last_time -= 3600
 exporter.flush(1)
 log('a', 5000)
-exporter._published_at -= 3600
+exporter.herald.last_time -= 3600
 exporter.flush(1)
 """,
         environ={**SILENT, "PRIMUS_LENS_API_BASE_URL": "http://127.0.0.1:1/api/v1"},

@@ -282,9 +282,9 @@ def test_without_a_folder_there_are_no_statistics_and_everything_else(
     monkeypatch.setattr(stats_files, "candidate_folders", lambda: [str(tmp_path / "file" / "folder")])
     with pytest.raises(OSError, match="folder"):
         published()
-    monkeypatch.setattr("primus_lens_wandb_exporter.exporter._SECONDS_BETWEEN_PUBLICATIONS", 0.0)
+    monkeypatch.setattr("primus_lens_wandb_exporter.herald._SECONDS_BETWEEN", 0.0)
     exporter.record(*LogCall("run-1", 1.7e9, 0, {"a": 1.0}, {}))
-    wait_until(lambda: exporter._stats_file is None)
+    wait_until(lambda: exporter.herald.file is None)
     exporter.record(*LogCall("run-1", 1.7e9, 1, {"a": 2.0}, {}))
     wait_until(lambda: not pending(exporter))
     assert processor.series("a") == [(0, 1.0), (1, 2.0)]
