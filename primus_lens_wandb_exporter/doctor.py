@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from . import bootstrap, import_hook, payloads
 from .delivery.envelope import Envelope, Outcome, Verdict
@@ -213,6 +212,11 @@ def _examine_endpoint(settings: Settings) -> Finding:
         return Finding(
             "endpoint", False, "reporting is switched off", "unset PRIMUS_LENS_WANDB_API_REPORTING"
         )
+    try:
+        import requests  # noqa: F401
+    except ImportError:
+        seen = "the package `requests`, which sends, is not installed for this interpreter"
+        return Finding("endpoint", False, seen, "pip install requests")
     head = {**payloads.identity(settings), "run_id": RUN_ID, "timestamp": time.time()}
     sink = HttpSink(settings)
     outcome = sink.send(Envelope(payloads.METRICS_PATH, head, "metrics"), settings.request_timeout)
@@ -239,10 +243,10 @@ def _examine_output(settings: Settings) -> Finding:
     from .exporter import local_path
 
     path = Path(local_path(settings.output_path, os.environ))
-    existing = next(folder for folder in (path, *path.parents) if folder.exists())
-    usable: Any = os.access(existing, os.W_OK) and (existing == path or existing.is_dir())
-    if usable:
-        return Finding("files", True, str(path))
-    return Finding(
-        "files", False, f"{existing} cannot be written", "check PRIMUS_LENS_WANDB_OUTPUT_PATH"
-    )
+    try:  # permissions do not tell; only opening it does
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        advice = "check PRIMUS_LENS_WANDB_OUTPUT_PATH"
+        return Finding("files", False, f"{path} cannot be written: {error.strerror}", advice)
+    return Finding("files", True, str(path))
