@@ -29,22 +29,6 @@ from .support.processor import Processor
 HttpSinks = Any  # makes an HttpSink from settings
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[HTTPServer]:
-    """One server for all tests here; ending one takes half a second."""
-    with HTTPServer(host="127.0.0.1", threaded=True) as server:
-        yield server
-
-
-@pytest.fixture
-def processor(server: HTTPServer) -> Iterator[Processor]:
-    """A processor without a past."""
-    server.clear()
-    processor = Processor(server)
-    yield processor
-    assert not processor.violations
-
-
 @pytest.fixture
 def make_sink() -> Iterator[HttpSinks]:
     """Makes sinks, and closes them."""
