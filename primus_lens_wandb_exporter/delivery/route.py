@@ -25,7 +25,6 @@ class Route:
         self.unreachable = False
         self._last_request = -SPACING
         self._retry_at = 0.0
-        self._told_when = False
 
     @property
     def healthy(self) -> bool:

@@ -186,9 +186,7 @@ class Worker:
         ready = 0.0
         if not (lane.in_hand or hurried or len(queue) >= self._enough(lane)):
             ready = queue.waiting_from() + self.flush_interval
-        open_at = lane.route.open_at(
-            crowded=queue.half_full, hurried=hurried or (lane.immediate and lane.route.healthy)
-        )
+        open_at = lane.route.open_at(crowded=queue.half_full, hurried=hurried or lane.immediate)
         return max(ready, open_at)
 
     def _enough(self, lane: Lane[Any]) -> int:
