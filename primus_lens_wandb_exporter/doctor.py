@@ -212,11 +212,6 @@ def _examine_endpoint(settings: Settings) -> Finding:
         return Finding(
             "endpoint", False, "reporting is switched off", "unset PRIMUS_LENS_WANDB_API_REPORTING"
         )
-    try:
-        import requests  # noqa: F401
-    except ImportError:
-        seen = "the package `requests`, which sends, is not installed for this interpreter"
-        return Finding("endpoint", False, seen, "pip install requests")
     head = {**payloads.identity(settings), "run_id": RUN_ID, "timestamp": time.time()}
     sink = HttpSink(settings)
     outcome = sink.send(Envelope(payloads.METRICS_PATH, head, "metrics"), settings.request_timeout)

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 from . import guard, payloads, stats
 from .capture import LogValue
-from .delivery.envelope import Envelope, encoder
+from .delivery.envelope import Envelope
 from .delivery.http_sink import HttpSink
+from .delivery.json_text import find_orjson
 from .delivery.jsonl_sink import JsonlSink
 from .delivery.lane import Lane
 from .delivery.route import Route
@@ -165,13 +166,12 @@ class Exporter:
 
     def _import(self) -> None:
         """Load all that the worker will need, so that it imports nothing later."""
-        encoder()
+        find_orjson()
         if self.settings.reports:
             import encodings.idna  # noqa: F401 - for the first look-up of a host name
 
-            import requests  # noqa: F401
-
             from . import evidence, hints  # noqa: F401
+            from .delivery import connection  # noqa: F401
 
     def _pack_detections(self, detections: Sequence[Detection]) -> Iterator[Envelope]:
         from . import evidence, hints

@@ -59,10 +59,10 @@ def _without_user(text: str) -> str:
 def _proxy(text: str) -> str:
     if text.lower() in ("auto", "always", "never"):
         return text.lower()
-    try:
-        return _url(text)
-    except ValueError:
-        raise ValueError("expected auto, always, never or a proxy's URL") from None
+    parts = urlsplit(text)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError("expected auto, always, never or http://host:port of a proxy")
+    return text
 
 
 def _headers(text: str) -> tuple[tuple[str, str], ...]:

@@ -257,7 +257,7 @@ def test_a_child_forked_while_a_request_is_under_way_does_not_hang(
         DIRECT
         + """
 import threading
-import requests  # a fork in the middle of this import has a test of its own
+import http.client  # a fork in the middle of this import has a test of its own
 log("parent")
 exporter.worker.flush(0.05)
 with exporter.lanes["metrics"].queue._lock, exporter._skip_lock, exporter.worker._starting:
@@ -281,14 +281,14 @@ with exporter.lanes["metrics"].queue._lock, exporter._skip_lock, exporter.worker
 def test_a_child_forked_while_the_worker_imports_has_whole_modules(
     direct: ScriptRunner, processor: Processor
 ) -> None:
-    """The worker loads `requests`, which recent versions of wandb do not; a child may want it, too."""
+    """The worker loads `http.client`, which recent releases of wandb do not; a child may want it."""
     finished = direct.run(
         DIRECT
         + """
 import signal, threading
 importing = threading.Event()
 def linger(event, arguments):
-    if event == "import" and arguments[0] == "requests.models":
+    if event == "import" and arguments[0] == "email.parser":
         importing.set()
         time.sleep(0.5)
 sys.addaudithook(linger)
@@ -299,8 +299,8 @@ assert importing.wait(30)
 child = os.fork()
 if not child:
     signal.alarm(5)
-    import requests
-    requests.Timeout
+    import http.client
+    http.client.HTTPConnection
     log("child")
     exporter.flush(60)
     os._exit(0)

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -78,8 +79,9 @@ def test_one_connection_is_kept(make_sink: HttpSinks) -> None:
             clients.add(self.client_address)
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(200)
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", "2")
             self.end_headers()
+            self.wfile.write(b"{}")
 
         def log_message(self, format: str, *args: Any) -> None:
             """Keep quiet."""
@@ -202,7 +204,6 @@ def test_a_redirect_is_not_followed(
     [
         (200, "{}", Verdict.SENT),
         (202, "{}", Verdict.SENT),
-        (204, "", Verdict.SENT),
         (400, '{"error":"invalid request format"}', Verdict.SPLIT),
         (400, '{"error":"either workload_uid or pod_name is required"}', Verdict.SPLIT),
         (400, '{"meta":{"message":"no valid workload found"}}', Verdict.RETRY),
@@ -230,6 +231,19 @@ def test_each_answer_has_its_verdict(
     if verdict is not Verdict.SENT:
         assert outcome.reason == f"http_{status}"
         assert outcome.detail.startswith(f"{status} {text}".strip()[:10])
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(200, "<html>Please log in"), (200, ""), (200, "ok"), (200, "\x00\xff"), (204, "")],
+)
+def test_a_success_that_is_no_processors_is_retried(
+    make_sink: HttpSinks, processor: Processor, status: int, text: str
+) -> None:
+    processor.answer = lambda request: Response(text, status)
+    outcome = make_sink(processor.url).send(an_envelope(), 5)
+    assert (outcome.verdict, outcome.reason) == (Verdict.RETRY, "garbage")
+    assert "no telemetry-processor" in outcome.detail
 
 
 def test_a_long_answer_is_cut(make_sink: HttpSinks, processor: Processor) -> None:
@@ -266,12 +280,10 @@ def test_a_retry_after_that_makes_no_sense_is_ignored(
     assert retry_after(make_sink, processor, text) is None
 
 
-def test_what_json_cannot_express_is_split_off_before_it_is_sent(
-    make_sink: HttpSinks, processor: Processor
-) -> None:
-    envelope = Envelope("/wandb/metrics", {}, "metrics", [object(), {}])
-    outcome = make_sink(processor.url).send(envelope, 5)
-    assert (outcome.verdict, outcome.reason) == (Verdict.SPLIT, "not_serializable")
+def test_what_json_cannot_express_is_not_sent(make_sink: HttpSinks, processor: Processor) -> None:
+    outcome = make_sink(processor.url).send(Envelope("/wandb/detection", {"a": object()}), 5)
+    assert (outcome.verdict, outcome.reason) == (Verdict.DROP, "not_serializable")
+    assert not processor.received
     assert not processor.refused
 
 
@@ -319,6 +331,26 @@ def test_an_endpoint_that_never_answers_times_out(
     outcome = make_sink(impolite_server.url).send(an_envelope(), 0.2)
     assert (outcome.verdict, outcome.reason) == (Verdict.RETRY, "timeout")
     assert impolite_server.requests
+
+
+def test_an_answer_that_drips_is_given_up_when_the_time_is_up(make_sink: HttpSinks) -> None:
+    def drip() -> None:
+        connection, _ = listener.accept()
+        try:
+            while True:
+                connection.sendall(b"H")
+                time.sleep(0.05)
+        except OSError:
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        sink = make_sink(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        outcome = sink.send(an_envelope(), 0.5)
+        sink.close()
+        thread.join(10)
+    assert (outcome.verdict, outcome.reason) == (Verdict.RETRY, "timeout")
 
 
 @pytest.mark.parametrize(

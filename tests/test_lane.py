@@ -65,7 +65,7 @@ def test_what_was_sent_is_counted_by_weight() -> None:
 
 def test_a_retry_sends_the_same_body_under_the_same_key() -> None:
     lane = make_lane()
-    lane.queue.put(1)
+    lane.queue.put("1")
     first = next_envelope(lane)
     key, body = first.key, first.body()
     lane.queue.put(2)

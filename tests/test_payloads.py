@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from primus_lens_wandb_exporter import payloads
-from primus_lens_wandb_exporter.delivery import envelope as envelope_module
+from primus_lens_wandb_exporter.delivery import json_text
 from primus_lens_wandb_exporter.delivery.envelope import Envelope
+from primus_lens_wandb_exporter.delivery.json_text import to_json
 from primus_lens_wandb_exporter.payloads import LogCall
 from primus_lens_wandb_exporter.settings import Settings
 
@@ -46,22 +48,24 @@ calls = st.builds(
 
 
 def points_of(envelopes: Sequence[Envelope]) -> list[tuple[str, str, int, float]]:
-    """Return the points of checked bodies, in order, with their run."""
+    """Return the points of checked bodies, run by run, each in order."""
     points = []
     for envelope in envelopes:
         body = contract.check(envelope.path, envelope.body())
         points += [(body["run_id"], p["name"], p["step"], p["value"]) for p in body["metrics"]]
-    return points
+    return sorted(points, key=itemgetter(0))
+
+
+def by_run(calls: Sequence[LogCall]) -> list[LogCall]:
+    """Return the calls run by run, each in order."""
+    return sorted(calls, key=attrgetter("run_id"))
 
 
 def expected(calls: Sequence[LogCall]) -> list[tuple[str, str, int, float]]:
-    """Return the points in the order they were logged, one run after the other."""
-    runs = list(dict.fromkeys(call.run_id for call in calls))
+    """Return the points that were logged, run by run, each in order."""
     return [
         (call.run_id, name, call.step, value)
-        for run in runs
-        for call in calls
-        if call.run_id == run
+        for call in by_run(calls)
         for name, value in call.metrics.items()
     ]
 
@@ -95,7 +99,7 @@ def use_encoder(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Encode with `orjson` or, as where it is missing, with `json`."""
     if name == "json":
         monkeypatch.setitem(sys.modules, "orjson", None)
-    monkeypatch.setattr(envelope_module, "_encoder", envelope_module._choose_encoder())
+    monkeypatch.setattr(json_text, "find_orjson", json_text.find_orjson.__wrapped__)
 
 
 @pytest.mark.parametrize("letter", ["a", "損", "\x01"], ids=ascii)
@@ -130,7 +134,11 @@ def test_a_name_larger_than_a_body_still_travels_alone() -> None:
     huge = "x" * (2 * MAX_BYTES)
     call = LogCall("run-a", 1.7e9, 1, {"before": 1.0, huge: 2.0, "after": 3.0}, {})
     envelopes = list(payloads.metrics_envelopes(SETTINGS, [call]))
-    assert [[p["name"] for p in e.entries] for e in envelopes] == [["before"], [huge], ["after"]]
+    assert [[json.loads(p)["name"] for p in e.entries] for e in envelopes] == [
+        ["before"],
+        [huge],
+        ["after"],
+    ]
 
 
 @given(
@@ -154,12 +162,8 @@ def test_logs_travel_in_order_and_one_run_a_body(some: list[LogCall]) -> None:
         for body in [contract.check(envelope.path, envelope.body())]
         for entry in body["logs"]
     ]
-    runs = list(dict.fromkeys(call.run_id for call in some))
-    assert entries == [
-        (call.run_id, call.step, call.timestamp, call.entries)
-        for run in runs
-        for call in some
-        if call.run_id == run
+    assert sorted(entries, key=itemgetter(0)) == [
+        (call.run_id, call.step, call.timestamp, call.entries) for call in by_run(some)
     ]
 
 
@@ -173,7 +177,8 @@ def test_a_body_says_whose_it_is() -> None:
 
 def test_local_lines_hold_numbers_and_entries_together() -> None:
     some = [LogCall("run-a", 1.7e9 + i, i, {"a": 1.0}, {"b": "text"}) for i in range(500)]
-    lines = [line for envelope in payloads.local_envelopes(some) for line in envelope.entries]
+    envelopes = payloads.local_envelopes(some)
+    lines = [json.loads(line) for envelope in envelopes for line in envelope.entries]
     assert lines == [
         {"run_id": "run-a", "step": i, "timestamp": 1.7e9 + i, "data": {"a": 1.0, "b": "text"}}
         for i in range(500)
@@ -181,12 +186,12 @@ def test_local_lines_hold_numbers_and_entries_together() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_no_body_ever_holds_a_number_that_json_lacks(
+def test_no_head_ever_holds_a_number_that_json_lacks(
     value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_encoder(monkeypatch, "json")
     with pytest.raises(ValueError, match="JSON"):
-        Envelope("/", {}, "metrics", [{"value": value}]).body()
+        Envelope("/", {"value": value}).body()
 
 
 json_values: Any = st.recursive(
@@ -200,5 +205,6 @@ json_values: Any = st.recursive(
 @hypothesis_settings(patient, max_examples=50)
 def test_a_body_is_its_head_and_its_entries(head: dict[str, Any], entries: list[Any]) -> None:
     head.pop("entries", None)
-    envelope = Envelope("/", {"source": "wandb", **head}, "entries", entries)
+    texts = [to_json(entry) for entry in entries]
+    envelope = Envelope("/", {"source": "wandb", **head}, "entries", texts)
     assert json.loads(envelope.body()) == {"source": "wandb", **head, "entries": entries}

@@ -9,7 +9,7 @@ from pytest_httpserver import HTTPServer
 
 from primus_lens_wandb_exporter.delivery.envelope import Envelope, Verdict
 from primus_lens_wandb_exporter.delivery.http_sink import HttpSink
-from primus_lens_wandb_exporter.delivery.proxies import is_cluster_local, proxies_for
+from primus_lens_wandb_exporter.delivery.proxies import is_cluster_local, proxy_for
 from primus_lens_wandb_exporter.settings import Settings
 
 OUTSIDE = "http://telemetry.example.com/api/v1"
@@ -61,7 +61,7 @@ def test_an_outside_host_goes_through_the_proxy_of_the_environment(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, PROXY)
-    assert proxies_for(OUTSIDE, "auto")["http"] == PROXY
+    assert proxy_for(OUTSIDE, "auto") == PROXY
 
 
 @pytest.mark.parametrize(
@@ -79,22 +79,22 @@ def test_a_host_of_the_cluster_goes_through_a_proxy_only_when_that_is_asked_for(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", PROXY)
     monkeypatch.setenv("ALL_PROXY", PROXY)
-    assert proxies_for(url, "auto") == {}
-    assert proxies_for(url, "never") == {}
-    assert proxies_for(url, "always")["http"] == PROXY
-    assert proxies_for(url, "http://other:1")["http"] == "http://other:1"
+    assert proxy_for(url, "auto") == ""
+    assert proxy_for(url, "never") == ""
+    assert proxy_for(url, "always") == PROXY
+    assert proxy_for(url, "http://other:1") == "http://other:1"
 
 
 def test_no_proxy_names_the_exceptions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", "elsewhere.org,.example.com")
-    assert proxies_for(OUTSIDE, "auto") == {}
-    assert proxies_for("http://telemetry.example.org/", "auto")["http"] == PROXY
+    assert proxy_for(OUTSIDE, "auto") == ""
+    assert proxy_for("http://telemetry.example.org/", "auto") == PROXY
 
 
 def test_never_means_never(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", PROXY)
-    assert proxies_for(OUTSIDE, "never") == {}
+    assert proxy_for(OUTSIDE, "never") == ""
 
 
 @pytest.fixture(scope="module")

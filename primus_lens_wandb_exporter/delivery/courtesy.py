@@ -8,7 +8,12 @@ program that logs flat out; losing nothing comes first.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
+T = TypeVar("T")
+
+_SLICE = 200e-6  # seconds of work between two pauses
 # Long enough for a waiting thread to wake up: after `sleep(0)` we would have the GIL back before it.
 _PAUSE = 50e-6  # seconds
 
@@ -25,3 +30,13 @@ def give_way() -> None:
     """Let another thread run, if there is time for it."""
     if not _crowded:
         time.sleep(_PAUSE)
+
+
+def in_slices(items: Iterable[T]) -> Iterator[T]:
+    """Yield the items, and give way whenever a fraction of a millisecond has been spent on them."""
+    ends = time.monotonic() + _SLICE
+    for item in items:
+        yield item
+        if time.monotonic() >= ends:
+            give_way()
+            ends = time.monotonic() + _SLICE

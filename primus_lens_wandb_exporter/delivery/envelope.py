@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple, Protocol
 
-from .courtesy import give_way
-
-
-class Encoder(NamedTuple):
-    """A JSON encoder, and how many entries it may encode in one go for a third of a millisecond."""
-
-    encode: Callable[[Any], bytes]
-    entries_at_a_time: int
-
-
-def _choose_encoder() -> Encoder:
-    def encode_json(value: Any) -> bytes:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-
-    try:
-        import orjson
-    except ImportError:
-        return Encoder(encode_json, 100)
-
-    def encode_orjson(value: Any) -> bytes:
-        try:
-            return orjson.dumps(value)
-        except TypeError:  # what orjson refuses, `json` may take: lone surrogates, huge integers
-            return encode_json(value)
-
-    return Encoder(encode_orjson, 1000)
-
-
-_encoder: Encoder | None = None
-
-
-def encoder() -> Encoder:
-    """Return the fastest JSON encoder at hand; it is looked for at the first call."""
-    global _encoder
-    if _encoder is None:
-        _encoder = _choose_encoder()
-    return _encoder
+from .json_text import to_json
 
 
 class Envelope:
     """One request's worth: a head of plain fields and, under the name `field`, the entries.
 
-    Without a field the head is the whole body and counts as one entry. The key stays the same
-    over all retries of one body; the halves of a split body are new bodies.
+    An entry is JSON text. Without a field the head is the whole body and counts as one entry. The
+    key stays the same over all retries of one body; the halves of a split body are new bodies.
     """
 
     def __init__(
@@ -60,7 +23,7 @@ class Envelope:
         path: str,
         head: Mapping[str, Any],
         field: str = "",
-        entries: Sequence[Any] = (),
+        entries: Sequence[str] = (),
     ) -> None:
         self.path = path
         self.head = head
@@ -79,22 +42,14 @@ class Envelope:
         """Return the JSON body, encoded once.
 
         Raises:
-            ValueError: an entry holds NaN or an infinity.
-            TypeError: an entry holds something JSON has no form for.
+            ValueError, TypeError: the head holds something JSON has no form for.
         """
         if self._body is None:
-            body = encoder().encode(self.head)
+            text = to_json(self.head)
             if self.field:
-                entries = b",".join(self._encoded_chunks())
-                body = body[:-1] + b',"%s":[%s]}' % (self.field.encode(), entries)
-            self._body = body
+                text = f'{text[:-1]},"{self.field}":[{",".join(self.entries)}]}}'
+            self._body = text.encode()
         return self._body
-
-    def _encoded_chunks(self) -> Iterator[bytes]:
-        encode, at_a_time = encoder()
-        for start in range(0, len(self.entries), at_a_time):
-            give_way()
-            yield encode(self.entries[start : start + at_a_time])[1:-1]
 
     def split(self) -> tuple[Envelope, Envelope] | None:
         """Return two envelopes with half of the entries each, or None if there is nothing to halve."""

@@ -1,23 +1,19 @@
-"""POST envelopes to the telemetry-processor, with `requests`, which wandb brings into every image.
-
-It is imported at the first request, on the worker thread.
-"""
+"""POST envelopes to the telemetry-processor, and judge its answers."""
 
 from __future__ import annotations
 
 import gzip
 import os
-from email.utils import parsedate_to_datetime
+import socket
 from time import time
 from typing import TYPE_CHECKING
 
 from .. import __version__, guard
 from ..settings import Settings
 from .envelope import Envelope, Outcome, Verdict
-from .proxies import proxies_for
 
 if TYPE_CHECKING:
-    import requests
+    from .connection import Answer, Connection
 
 _TRANSIENT_400 = "no valid workload found"  # the processor has not seen the pod yet
 _RETRIED = frozenset({401, 403, 408, 425, 429})  # 401 and 403: a token that is being rotated
@@ -29,7 +25,14 @@ class HttpSink:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._connection: tuple[requests.Session, requests.PreparedRequest] | None = None
+        self._connection: Connection | None = None
+        self._headers = {
+            "Content-Type": "application/json",
+            "User-Agent": f"primus-lens-wandb-exporter/{__version__}",
+            **{name.title(): value for name, value in settings.headers},
+        }
+        if settings.gzip:
+            self._headers["Content-Encoding"] = "gzip"
         self._token = settings.token
         self._token_file_state: tuple[float, int] | None = None
 
@@ -38,66 +41,37 @@ class HttpSink:
         try:
             body = envelope.body()
         except (TypeError, ValueError) as error:
-            return Outcome(Verdict.SPLIT, "not_serializable", str(error))
-        import requests
-
+            return Outcome(Verdict.DROP, "not_serializable", str(error))
         token = self._current_token()
         if not (token.isascii() and token.isprintable()):  # it may be in the middle of being written
             return Outcome(Verdict.RETRY, "bad_token", "the token is not one line of ASCII")
         try:
-            response = self._post(envelope, body, token, timeout)
-        except requests.Timeout as error:
+            answer = self._post(envelope, body, token, timeout)
+        except socket.timeout as error:
             return Outcome(Verdict.RETRY, "timeout", _name(error))
-        except (
-            requests.ConnectionError,
-            requests.exceptions.ChunkedEncodingError,
-            requests.exceptions.ContentDecodingError,
-        ) as error:
+        except OSError as error:  # also a certificate or key that cannot be read
             return Outcome(Verdict.RETRY, "unreachable", _name(error), unreachable=True)
         except ValueError as error:  # it will be none the next time; its text may hold a password
-            detail = f"{type(error).__name__}: the URL or a header is not valid"
+            detail = f"{type(error).__name__}: the URL, the proxy or a header is not valid"
             return Outcome(Verdict.DROP, "bad_endpoint", detail)
-        except OSError as error:  # a certificate or key that cannot be read
-            return Outcome(Verdict.RETRY, "unreachable", _name(error), unreachable=True)
         guard.debug(
             guard.REPORTER_PREFIX,
-            f"{envelope.path}: {envelope.weight} sent, {len(body)} bytes, status {response.status_code}",
+            f"{envelope.path}: {envelope.weight} sent, {len(body)} bytes, status {answer.status}",
         )
-        return _judge(response)
+        return _judge(answer)
 
-    def _post(self, envelope: Envelope, body: bytes, token: str, timeout: float) -> requests.Response:
+    def _post(self, envelope: Envelope, body: bytes, token: str, timeout: float) -> Answer:
         settings = self._settings
-        session, template = self._connection or self._open_connection()
-        request = template.copy()
-        request.url = settings.api_base_url + envelope.path
-        request.headers["Idempotency-Key"] = envelope.key
+        if self._connection is None:
+            from .connection import connect
+
+            self._connection = connect(settings)
+        headers = {**self._headers, "Idempotency-Key": envelope.key}
         if token:
-            request.headers["Authorization"] = f"Bearer {token}"
+            headers["Authorization"] = f"Bearer {token}"
         if settings.gzip:
             body = gzip.compress(body, compresslevel=1)
-            request.headers["Content-Encoding"] = "gzip"
-        request.prepare_body(body, None)
-        return session.send(request, timeout=timeout, allow_redirects=False)
-
-    def _open_connection(self) -> tuple[requests.Session, requests.PreparedRequest]:
-        import requests
-
-        settings = self._settings
-        session = requests.Session()
-        # Its idea of the environment would add credentials from .netrc and proxies to every host.
-        session.trust_env = False
-        session.proxies = proxies_for(settings.api_base_url, settings.proxy)
-        session.verify = settings.ca_file or os.environ.get("REQUESTS_CA_BUNDLE") or True
-        if settings.client_cert:
-            key = settings.client_key
-            session.cert = (settings.client_cert, key) if key else settings.client_cert
-        session.headers["Content-Type"] = "application/json"
-        session.headers["User-Agent"] = f"primus-lens-wandb-exporter/{__version__}"
-        session.headers.update(dict(settings.headers))
-        # Prepared once: it is a third of the cost of a request.
-        template = session.prepare_request(requests.Request("POST", settings.api_base_url))
-        self._connection = session, template
-        return self._connection
+        return self._connection.post(envelope.path, body, headers, timeout)
 
     def _current_token(self) -> str:
         path = self._settings.token_file
@@ -116,28 +90,33 @@ class HttpSink:
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
-            self._connection[0].close()
+            self._connection.close()
 
 
-def _judge(response: requests.Response) -> Outcome:
-    status = response.status_code
+def _judge(answer: Answer) -> Outcome:
+    status = answer.status
+    text = answer.body.decode(errors="replace").strip()
+    detail, reason = f"{status} {text[:_LONGEST_DETAIL]}".strip(), f"http_{status}"
     if 200 <= status < 300:
-        return Outcome(Verdict.SENT)
-    text = response.text[:_LONGEST_DETAIL]
-    detail, reason = f"{status} {text}".strip(), f"http_{status}"
+        if text.startswith("{"):  # what the contract promises
+            return Outcome(Verdict.SENT)
+        detail = f"the answer is no JSON object, so it is no telemetry-processor's: {detail}"
+        return Outcome(Verdict.RETRY, "garbage", detail)
     if status == 413:
         return Outcome(Verdict.SPLIT, reason, detail)
     if status == 400:
         verdict = Verdict.RETRY if _TRANSIENT_400 in text else Verdict.SPLIT
         return Outcome(verdict, reason, detail)
     if status in _RETRIED or status >= 500:
-        return Outcome(Verdict.RETRY, reason, detail, retry_after=_retry_after(response))
+        retry_after = _seconds(answer.headers.get("Retry-After", ""))
+        return Outcome(Verdict.RETRY, reason, detail, retry_after=retry_after)
     return Outcome(Verdict.DROP, reason, detail)
 
 
-def _retry_after(response: requests.Response) -> float | None:
+def _seconds(text: str) -> float | None:
     """Return the seconds of a `Retry-After` header, which may also hold a date (RFC 9110, 10.2.3)."""
-    text = response.headers.get("Retry-After", "")
+    from email.utils import parsedate_to_datetime
+
     try:
         if text.isdigit():
             return float(text)
@@ -147,7 +126,4 @@ def _retry_after(response: requests.Response) -> float | None:
 
 
 def _name(error: BaseException) -> str:
-    """Name what lies at the bottom of a `requests` exception: `ConnectionRefusedError: …`."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
     return f"{type(error).__name__}: {error}"[:_LONGEST_DETAIL]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from .envelope import Envelope, Outcome, Verdict, encoder
+from .envelope import Envelope, Outcome, Verdict
 
 
 class JsonlSink:
@@ -20,13 +20,9 @@ class JsonlSink:
 
     def send(self, envelope: Envelope, timeout: float) -> Outcome:
         """Append the entries; never raises. What the disk refuses is retried."""
-        encode = encoder().encode
+        lines = "".join(f"{entry}\n" for entry in envelope.entries)
         try:
-            lines = b"".join(encode(entry) + b"\n" for entry in envelope.entries)
-        except (TypeError, ValueError) as error:
-            return Outcome(Verdict.SPLIT, "not_serializable", str(error))
-        try:
-            self._append(lines)
+            self._append(lines.encode())
         except OSError as error:
             return Outcome(
                 Verdict.RETRY, "disk_error", f"{self.path}: {error.strerror}", unreachable=True

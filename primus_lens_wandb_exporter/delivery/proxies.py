@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 from urllib.parse import urlsplit
 
 _CLUSTER_SUFFIXES = (".svc", ".cluster.local", ".localhost")
 
 
-def proxies_for(url: str, mode: str) -> dict[str, str]:
-    """Return the `requests` proxies for a URL.
+def proxy_for(url: str, mode: str) -> str:
+    """Return the URL of the proxy for requests to a URL, or nothing.
 
     Args:
         url: where the request goes.
         mode: `auto` takes `HTTP_PROXY` and its like, with `NO_PROXY`, except for cluster-local
             hosts; `always` takes them for those, too; `never` takes none; else the proxy's URL.
     """
-    if mode == "never":
-        return {}
     if mode not in ("auto", "always"):
-        return {"http": mode, "https": mode}
-    if mode == "auto" and is_cluster_local(urlsplit(url).hostname or ""):
-        return {}
-    from requests.utils import get_environ_proxies
+        return "" if mode == "never" else mode
+    parts = urlsplit(url)
+    if mode == "auto" and is_cluster_local(parts.hostname or ""):
+        return ""
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return ""
+    from urllib.request import (  # type: ignore[attr-defined]
+        getproxies_environment,
+        proxy_bypass_environment,
+    )
 
-    return dict(get_environ_proxies(url, no_proxy=None))
+    proxies = getproxies_environment()
+    proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
+    if not proxy or proxy_bypass_environment(parts.netloc.rpartition("@")[2], proxies):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def is_cluster_local(host: str) -> bool:
