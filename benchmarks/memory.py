@@ -37,16 +37,6 @@ def log_in_wandb() -> float:
     return _resident()
 
 
-def import_requests() -> list[float]:
-    """Return the memory before and after `requests` is imported next to wandb."""
-    import wandb  # noqa: F401
-
-    before = _resident()
-    import requests  # noqa: F401
-
-    return [before, _resident()]
-
-
 def log_to_the_dead(hooked: bool) -> float:
     """Log to the stand-in for a long time; return the most memory there ever was."""
     if hooked:
@@ -75,11 +65,6 @@ def measure(workshop: Workshop) -> Iterator[Row]:
             },
         )
     yield Row("beside wandb, 1000 calls", added(sides["with"], sides["without"]), "MiB", 8)
-    requests = interleave(
-        3, {"requests": lambda: workshop.measure(import_requests, hooked=False).result}
-    )
-    befores, afters = zip(*requests["requests"])
-    yield Row("`requests` alone, beside wandb", added(afters, befores), "MiB", peer=True)
     with workshop.processor("refused") as nobody:
         sides = interleave(
             _DEAD_ROUNDS,

@@ -32,19 +32,21 @@ class _Start(NamedTuple):
 
 
 class _Starter:
-    """Starts an interpreter with or without the `.pth` line, on PYTHONPATH or not."""
+    """Starts an interpreter with or without the `.pth` line, and with a folder on PYTHONPATH or none."""
 
     def __init__(self, workshop: Workshop) -> None:
         self.python = workshop.installed
         site_packages = next(workshop.installed.parent.parent.glob("lib/*/site-packages"))
         self._line = site_packages / "primus_lens_wandb_exporter.pth"
         self._aside = self._line.with_suffix(".aside")
-        self._injected = site_packages / "primus_lens_wandb_exporter" / "sitecustomize"
+        self.injected = site_packages / "primus_lens_wandb_exporter" / "sitecustomize"
+        self.empty = workshop.folder / "empty"
+        self.empty.mkdir()
         self._environ = workshop.environ
 
-    def start(self, *, line: bool = False, injected: bool = False) -> _Start:
+    def start(self, *, line: bool = False, folder: Path | None = None) -> _Start:
         self._place(line)
-        environ = {**self._environ, "PYTHONPATH": str(self._injected)} if injected else self._environ
+        environ = {**self._environ, "PYTHONPATH": str(folder)} if folder else self._environ
         return time_start([str(self.python), "-c", "pass"], environ)
 
     def modules(self, *, line: bool) -> set[str]:
@@ -76,19 +78,25 @@ def measure(workshop: Workshop) -> Iterator[Row]:
     variants = {
         "without": starter.start,
         "line": lambda: starter.start(line=True),
-        "injected": lambda: starter.start(injected=True),
+        "injected": lambda: starter.start(folder=starter.injected),
+        "empty": lambda: starter.start(folder=starter.empty),
     }
     interleave(3, variants)  # fills the page cache
     starts = interleave(_ROUNDS, variants)
 
-    def more(variant: str, clock: str) -> Figure:
-        sides = (starts[variant], starts["without"])
+    def more(variant: str, clock: str, than: str = "without") -> Figure:
+        sides = (starts[variant], starts[than])
         return added(*([getattr(start, clock) for start in side] for side in sides))
 
     yield Row("`.pth` line, elapsed", more("line", "wall"), "ms", 0.5)
     yield Row("`.pth` line, CPU", more("line", "cpu"), "ms", 0.5)
-    yield Row("injected by PYTHONPATH, elapsed", more("injected", "wall"), "ms", 0.5)
-    yield Row("injected by PYTHONPATH, CPU", more("injected", "cpu"), "ms", 0.5)
+    yield Row(
+        "injected, over any folder on PYTHONPATH, elapsed", more("injected", "wall", "empty"), "ms", 0.5
+    )
+    yield Row(
+        "injected, over any folder on PYTHONPATH, CPU", more("injected", "cpu", "empty"), "ms", 0.5
+    )
+    yield Row("an empty folder on PYTHONPATH, elapsed", more("empty", "wall"), "ms", peer=True)
     extra = starter.modules(line=True) - starter.modules(line=False)
     surplus = len(extra - _ALLOWED)
     yield Row("modules beyond our own entry files", Figure(surplus, surplus, surplus, 1), "", 0)

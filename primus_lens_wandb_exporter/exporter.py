@@ -8,25 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Any, NamedTuple
 
-from . import guard, payloads, stats
+from . import evidence, guard, hints, payloads, stats
 from .capture import LogValue
 from .delivery.envelope import Envelope
 from .delivery.http_sink import HttpSink
-from .delivery.json_text import find_orjson
 from .delivery.jsonl_sink import JsonlSink
 from .delivery.lane import Lane
 from .delivery.route import Route
 from .delivery.worker import Worker
 from .herald import Herald
-from .lifecycle import (
-    call_after_fork,
-    call_at_exit,
-    import_undisturbed,
-    make_fork_canary,
-    recall_interrupt,
-)
+from .lifecycle import call_after_fork, call_at_exit, make_fork_canary
 from .payloads import LogCall
 from .settings import Loaded, load
+from .system_metrics import Sampler, make_sampler
 
 _new_tuple = tuple.__new__  # a named tuple without the detour through its Python-level constructor
 
@@ -54,7 +48,9 @@ class Exporter:
         """Make lanes and worker, with nothing in them. Only assigns: a fork's child runs this."""
         settings = self.settings
         self._canary = make_fork_canary()
-        self._sampler: Any = None
+        self._sampler: Sampler | None = None
+        if settings.enhance_metrics:
+            self._sampler = make_sampler(settings.flush_interval)
         self.skipped: dict[str, int] = {}
         self._skip_lock = RLock()
         self._detections: Lane[Detection] | None = None
@@ -85,7 +81,6 @@ class Exporter:
             flush_interval=settings.flush_interval,
             request_timeout=settings.request_timeout,
             retry_timeout=settings.retry_timeout,
-            prepare=self._prepare,
             after_round=self.herald.after_round,
         )
 
@@ -147,10 +142,7 @@ class Exporter:
             return
         try:
             with guard.boundary:
-                imports = worker.thread is not None and not worker.prepared
                 worker.stop(self.settings.shutdown_timeout)
-                if imports:
-                    recall_interrupt()
                 self.herald.close()
         except KeyboardInterrupt:  # whoever ends the program a second time does not want to wait
             pass
@@ -161,21 +153,7 @@ class Exporter:
 
     # Called by the worker thread.
 
-    def _prepare(self) -> None:
-        import_undisturbed(self._import)
-
-    def _import(self) -> None:
-        """Load all that the worker will need, so that it imports nothing later."""
-        find_orjson()
-        if self.settings.reports:
-            import encodings.idna  # noqa: F401 - for the first look-up of a host name
-
-            from . import evidence, hints  # noqa: F401
-            from .delivery import connection  # noqa: F401
-
     def _pack_detections(self, detections: Sequence[Detection]) -> Iterator[Envelope]:
-        from . import evidence, hints
-
         for detection in detections:
             found = evidence.collect(evidence.Probe(), detection.run)
             hinted = hints.build_hints(found)
@@ -187,19 +165,15 @@ class Exporter:
             yield payloads.detection_envelope(self.settings, found, hinted, detection.timestamp)
 
     def _pack_metrics(self, calls: Sequence[LogCall]) -> Iterator[Envelope]:
-        if self.settings.enhance_metrics and not self.worker.stopping:
-            self._sample(calls[-1])  # goes out with the next round
+        if self._sampler is not None and not self.worker.stopping:
+            self._sample(self._sampler, calls[-1])  # goes out with the next round
         return payloads.metrics_envelopes(self.settings, calls)
 
     def _pack_logs(self, calls: Sequence[LogCall]) -> Iterator[Envelope]:
         return payloads.logs_envelopes(self.settings, calls)
 
-    def _sample(self, latest: LogCall) -> None:
-        if self._sampler is None:
-            from .system_metrics import Sampler
-
-            self._sampler = Sampler(self.settings.flush_interval)
-        sample = self._sampler.sample()
+    def _sample(self, sampler: Sampler, latest: LogCall) -> None:
+        sample = sampler.sample()
         if sample:
             self.record(latest.run_id, time.time(), latest.step, sample, {})
 

@@ -38,7 +38,9 @@ class Herald:
         self._warn_of_losses()
         if self.file is not None:
             try:
-                self.file.write(self._snapshot())
+                snapshot = self._snapshot()
+                give_way()
+                self.file.write(snapshot)
             except OSError as error:
                 self.file = None
                 guard.debug(guard.REPORTER_PREFIX, f"statistics are not published: {error}")

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import logging  # noqa: F401 - see call_after_fork
 import mmap
 import os
 import sys
-import threading
 from collections.abc import Callable
 
 _MADV_WIPEONFORK = 18  # asm-generic/mman-common.h
-_LONGEST_WAIT = 2.0  # seconds that a fork waits for the worker's imports
-
-# Held while the worker imports. A child that is forked in the middle of an import has half a module,
-# and its lock in the hands of a thread that does not exist there.
-_importing = threading.Lock()
-_held_by_fork = False
 
 
 class _PidCanary:
@@ -44,53 +36,10 @@ def make_fork_canary() -> mmap.mmap | _PidCanary:
     return page
 
 
-def import_undisturbed(load: Callable[[], None]) -> None:
-    """Call a function that imports, while no fork can happen in between."""
-    # A child that was forked behind Python's back may find the lock held for good.
-    held = _importing.acquire(timeout=_LONGEST_WAIT)
-    try:
-        load()
-    finally:
-        if held:
-            _importing.release()
-
-
 def call_after_fork(renew: Callable[[], None]) -> None:
-    """Arrange that `renew` is called in every child that Python forks; it must only assign.
-
-    A fork calls what was registered last first. `logging` holds its lock from then on, and modules
-    that the worker imports ask for loggers, so it must have been registered before us.
-    """
-    if not hasattr(os, "register_at_fork"):
-        return
-
-    def before() -> None:
-        global _held_by_fork
-        _held_by_fork = _importing.acquire(timeout=_LONGEST_WAIT)
-
-    def after_in_parent() -> None:
-        if _held_by_fork:
-            _importing.release()
-
-    def after_in_child() -> None:
-        global _importing
-        _importing = threading.Lock()
-        renew()
-
-    os.register_at_fork(before=before, after_in_parent=after_in_parent, after_in_child=after_in_child)
-
-
-def recall_interrupt() -> None:
-    """Remind Python that it ends by an interrupt nobody handled, so that it dies of SIGINT.
-
-    It forgets that when source text is evaluated meanwhile (`run_eval_code_obj` in CPython's
-    `pythonrun.c`), which imports do that define named tuples.
-    """
-    if getattr(sys, "last_type", None) is KeyboardInterrupt:
-        try:
-            exec("raise KeyboardInterrupt")
-        except KeyboardInterrupt:
-            pass
+    """Arrange that `renew` is called in every child that Python forks; it must only assign."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=renew)
 
 
 def call_at_exit(shutdown: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""CPU and memory use of this process and its machine, with `psutil` where it is installed."""
+"""CPU and memory use of this process and its machine, by `psutil` where it is installed."""
 
 from __future__ import annotations
 
@@ -9,32 +9,36 @@ _MIB = 1024 * 1024
 
 
 class Sampler:
-    """Measures at most once an interval (seconds); on the worker thread."""
+    """Measures at most once an interval (seconds), from the second sample on."""
 
-    def __init__(self, interval: float) -> None:
-        self._interval = interval
-        self._sampled_at = monotonic() - interval
-        try:
-            import psutil
-        except ImportError:
-            self._psutil: Any = None
-            return
+    def __init__(self, psutil: Any, interval: float) -> None:
         self._psutil = psutil
-        self._process = psutil.Process()
-        # The first reading of a rate has nothing to compare with and returns 0.
-        psutil.cpu_percent()
-        self._process.cpu_percent()
+        self._interval = interval
+        self._process: Any = None
+        self._sampled_at = 0.0
 
     def sample(self) -> dict[str, float]:
-        """Return measurements by name, or nothing if it is too early or `psutil` is missing."""
+        """Return measurements by name, or nothing if it is too early."""
         now = monotonic()
-        if self._psutil is None or now - self._sampled_at < self._interval:
+        if self._process is not None and now - self._sampled_at < self._interval:
             return {}
         self._sampled_at = now
-        memory = self._psutil.virtual_memory()
-        return {
+        first = self._process is None
+        if first:
+            self._process = self._psutil.Process()
+        sample = {
             "primus_lens.system.cpu_percent": float(self._psutil.cpu_percent()),
-            "primus_lens.system.memory_percent": float(memory.percent),
+            "primus_lens.system.memory_percent": float(self._psutil.virtual_memory().percent),
             "primus_lens.process.cpu_percent": float(self._process.cpu_percent()),
             "primus_lens.process.rss_mib": self._process.memory_info().rss / _MIB,
         }
+        return {} if first else sample  # a rate needs a reading to compare with
+
+
+def make_sampler(interval: float) -> Sampler | None:
+    """Return a sampler, or None where `psutil` is missing."""
+    try:
+        import psutil
+    except ImportError:
+        return None
+    return Sampler(psutil, interval)

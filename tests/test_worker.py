@@ -39,7 +39,6 @@ class Delivery:
         }
         self.worker = Worker(
             [self.immediate, self.batched],
-            prepare=lambda: None,
             after_round=self._count,
             **{**usual, **settings},
         )

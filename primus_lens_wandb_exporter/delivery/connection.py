@@ -7,6 +7,7 @@ answer drips. Nobody's instrumentation of `requests` or `urllib3` sees our traff
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - for the first look-up of a host name
 import http.client
 import io
 import select
@@ -19,10 +20,6 @@ from time import monotonic
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from ..settings import Settings
-from .proxies import proxy_for
-from .tls import make_context
-
 _LONGEST_ANSWER = 65536  # bytes that are read; the rest goes with the connection
 
 
@@ -32,17 +29,6 @@ class Answer(NamedTuple):
     status: int
     headers: http.client.HTTPMessage
     body: bytes
-
-
-def connect(settings: Settings) -> Connection:
-    """Return a connection to the settings' endpoint; nothing is opened before the first request.
-
-    Raises:
-        ValueError: the URL or the proxy is none, or of another kind.
-        OSError: a certificate or key cannot be read.
-    """
-    proxy = proxy_for(settings.api_base_url, settings.proxy)
-    return Connection(settings.api_base_url, proxy, partial(make_context, settings))
 
 
 class Connection:

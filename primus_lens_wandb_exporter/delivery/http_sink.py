@@ -5,15 +5,17 @@ from __future__ import annotations
 import gzip
 import os
 import socket
+from email.utils import parsedate_to_datetime
+from functools import partial
 from time import time
-from typing import TYPE_CHECKING
 
 from .. import __version__, guard
 from ..settings import Settings
+from .connection import Answer, Connection
+from .courtesy import give_way
 from .envelope import Envelope, Outcome, Verdict
-
-if TYPE_CHECKING:
-    from .connection import Answer, Connection
+from .proxies import proxy_for
+from .tls import make_context
 
 _TRANSIENT_400 = "no valid workload found"  # the processor has not seen the pod yet
 _RETRIED = frozenset({401, 403, 408, 425, 429})  # 401 and 403: a token that is being rotated
@@ -25,6 +27,7 @@ class HttpSink:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._proxy = proxy_for(settings.api_base_url, settings.proxy)
         self._connection: Connection | None = None
         self._headers = {
             "Content-Type": "application/json",
@@ -42,6 +45,7 @@ class HttpSink:
             body = envelope.body()
         except (TypeError, ValueError) as error:
             return Outcome(Verdict.DROP, "not_serializable", str(error))
+        give_way()
         token = self._current_token()
         if not (token.isascii() and token.isprintable()):  # it may be in the middle of being written
             return Outcome(Verdict.RETRY, "bad_token", "the token is not one line of ASCII")
@@ -63,9 +67,9 @@ class HttpSink:
     def _post(self, envelope: Envelope, body: bytes, token: str, timeout: float) -> Answer:
         settings = self._settings
         if self._connection is None:
-            from .connection import connect
-
-            self._connection = connect(settings)
+            self._connection = Connection(
+                settings.api_base_url, self._proxy, partial(make_context, settings)
+            )
         headers = {**self._headers, "Idempotency-Key": envelope.key}
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -115,8 +119,6 @@ def _judge(answer: Answer) -> Outcome:
 
 def _seconds(text: str) -> float | None:
     """Return the seconds of a `Retry-After` header, which may also hold a date (RFC 9110, 10.2.3)."""
-    from email.utils import parsedate_to_datetime
-
     try:
         if text.isdigit():
             return float(text)

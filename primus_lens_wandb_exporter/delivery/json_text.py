@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterable
-from types import ModuleType
 from typing import Any
+
+try:
+    import orjson
+except ImportError:
+    orjson = None  # type: ignore[assignment]
 
 
 def to_json(value: Any) -> str:
@@ -16,7 +19,6 @@ def to_json(value: Any) -> str:
         ValueError: it holds NaN or an infinity (with `orjson`, these become null).
         TypeError: it holds something JSON has no form for.
     """
-    orjson = find_orjson()
     if orjson is not None:
         try:
             return str(orjson.dumps(value), "utf-8")
@@ -27,20 +29,9 @@ def to_json(value: Any) -> str:
 
 def numbers_to_json(numbers: Iterable[float]) -> list[str]:
     """Return the text of each of some plain finite floats and integers."""
-    orjson = find_orjson()
     if orjson is not None:
         try:
             return str(orjson.dumps(list(numbers)), "ascii")[1:-1].split(",")
         except TypeError:  # an integer of more than 64 bits
             pass
     return list(map(repr, numbers))
-
-
-@functools.cache
-def find_orjson() -> ModuleType | None:
-    """Return `orjson`, looked for once."""
-    try:
-        import orjson
-    except ImportError:
-        return None
-    return orjson

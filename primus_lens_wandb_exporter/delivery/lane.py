@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from .. import guard
-from .courtesy import set_crowded
+from .courtesy import give_way, set_crowded
 from .envelope import Envelope, Outcome, Verdict
 from .queue import BoundedQueue
 from .route import Route
@@ -93,7 +93,9 @@ class Lane(Generic[T]):
         if not self._outbox:
             if not self.in_hand or self.queue.half_full:
                 self._take()
+                give_way()
             self._pack_one()
+            give_way()
         return self._outbox[0] if self._outbox else None
 
     def _take(self) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import ssl
 
+try:
+    import certifi
+except ImportError:
+    certifi = None  # type: ignore[assignment]
+
 from ..settings import Settings
 
 
@@ -24,13 +29,8 @@ def make_context(settings: Settings) -> ssl.SSLContext:
         context = ssl.create_default_context(capath=bundle)
     else:
         context = ssl.create_default_context(cafile=bundle)
-    if bundle is None:
-        try:
-            import certifi
-        except ImportError:
-            pass
-        else:
-            context.load_verify_locations(certifi.where())
+    if bundle is None and certifi is not None:
+        context.load_verify_locations(certifi.where())
     if hasattr(ssl, "VERIFY_X509_STRICT"):
         # On from Python 3.13; authorities that clusters make for themselves rarely pass it.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT

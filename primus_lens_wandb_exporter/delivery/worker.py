@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any
 
 from .. import guard
+from .courtesy import give_way
 from .envelope import Outcome, Verdict
 from .lane import Lane
 
@@ -23,6 +24,7 @@ _EXIT_PAUSE = 0.4
 _DRAIN_FACTOR = (
     4  # while things go well, an exit takes at most this many times the time without progress
 )
+_EXIT_MARGIN = 0.1  # for what an exit does besides
 _PAUSE_AFTER_FAULT = 1.0
 _SHORTEST_TIMEOUT = 0.1
 _SECONDS_BETWEEN_STARTS = 5.0
@@ -39,7 +41,6 @@ class Worker:
         flush_interval: float,
         request_timeout: float,
         retry_timeout: float,
-        prepare: Callable[[], None],
         after_round: Callable[[], None],
     ) -> None:
         self.lanes = lanes
@@ -47,8 +48,6 @@ class Worker:
         self.flush_interval = flush_interval
         self.request_timeout = request_timeout
         self.retry_timeout = retry_timeout
-        self.prepare = prepare  # called once, by the thread, before it looks at any lane
-        self.prepared = False
         self.after_round = after_round
         self.pid = os.getpid()
         self.thread: threading.Thread | None = None  # once it was started
@@ -126,6 +125,7 @@ class Worker:
                 lane.drop_rest("shutdown")
             return
         progress, waited = self._in_vain
+        timeout -= min(timeout, _EXIT_MARGIN)
         deadline = monotonic() + timeout - (waited if progress == self._progress else 0.0)
         progress = self._progress
         while not self._stopped.wait(min(0.1, max(0.0, deadline - monotonic()))):
@@ -137,9 +137,6 @@ class Worker:
     # Called by the worker thread alone.
 
     def _run(self) -> None:
-        with guard.boundary:
-            self.prepare()
-        self.prepared = True
         alive = True
         while alive:
             with guard.boundary:
@@ -218,6 +215,7 @@ class Worker:
             if envelope is None:
                 return
             outcome = lane.route.send(envelope, self._timeout(), monotonic())
+            give_way()
             lane.settle(outcome, self.retry_timeout, halve=not self._stopping)
             if outcome.verdict is Verdict.RETRY:
                 if self._stopping:
