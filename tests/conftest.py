@@ -20,6 +20,16 @@ def _reraise_internal_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "reraise", True)
 
 
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a short name, not the test's.
+
+    wandb keeps Unix sockets in the temporary folder. Some releases wait five seconds for one whose path
+    is too long, in every process.
+    """
+    return tmp_path_factory.mktemp("t")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[HTTPServer]:
     """A server on loopback that outlives the tests: ending one takes half a second."""
