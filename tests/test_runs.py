@@ -105,6 +105,7 @@ def test_threads_with_a_run_each(scripts: ScriptRunner, processor: Processor) ->
                 run.log({"loss": number * 1000 + i, "val": i, "epoch": 2 * i, "iteration": 3 * i})
             run.finish()
 
+        wandb.setup()  # its own first set-up is not safe for threads: one might be asked for a key
         ready = threading.Barrier(4)
         threads = [threading.Thread(target=train, args=(number,)) for number in range(4)]
         for thread in threads:
