@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -61,7 +62,7 @@ class ScriptRunner:
         search_path = [str(entry) for entry in pythonpath]
         if hooked:
             search_path.insert(0, str(HOOK_FOLDER))
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [python, *options, str(path)],
             cwd=self.folder,
             env={
@@ -76,6 +77,10 @@ class ScriptRunner:
             stderr=subprocess.PIPE,
             text=True,
         )
+        # Reaped as soon as it ends: the service of wandb 0.16 holds the pipes until it finds its parent
+        # gone, and takes a zombie for alive.
+        threading.Thread(target=process.wait, daemon=True).start()
+        return process
 
     def run(self, source: str, *, timeout: float = 60, ok: bool = True, **options: Any) -> Finished:
         """Run a script to its end; unless `ok=False`, it must end with status 0.
