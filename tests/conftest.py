@@ -14,6 +14,13 @@ from .support.processor import Processor
 from .support.scripts import ScriptRunner, clean_environ
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests whose result may depend on the release of wandb: those that run scripts with it."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "scripts" in item.fixturenames:
+            item.add_marker("wandb")
+
+
 @pytest.fixture(autouse=True)
 def _reraise_internal_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     """What production swallows fails the test."""

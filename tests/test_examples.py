@@ -68,6 +68,7 @@ def _demo(environ: dict[str, str], tmp_path: Path) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.wandb
 @_has_command
 def test_the_demo_shows_that_all_that_was_logged_was_received(tmp_path: Path) -> None:
     finished = _demo({}, tmp_path)
@@ -78,6 +79,7 @@ def test_the_demo_shows_that_all_that_was_logged_was_received(tmp_path: Path) ->
     )
 
 
+@pytest.mark.wandb
 @_has_command
 def test_the_demo_fails_when_something_is_missing(tmp_path: Path) -> None:
     finished = _demo({"PRIMUS_LENS_WANDB_API_REPORTING": "false"}, tmp_path)
