@@ -154,6 +154,10 @@ def test_a_put_in_the_middle_of_a_put_does_not_deadlock() -> None:
     assert [item for item, _ in queue.take(10)] == ["from within", "outer"]
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 10),
+    reason="Python 3.9 runs handlers between any two instructions, also within +=: a count may be lost",
+)
 def test_a_signal_handler_may_put_at_any_moment() -> None:
     queue: BoundedQueue[str] = BoundedQueue(10)
     calls = 0
