@@ -14,17 +14,22 @@ from .delivery.envelope import Envelope
 from .delivery.http_sink import HttpSink
 from .delivery.jsonl_sink import JsonlSink
 from .delivery.lane import Lane
+from .delivery.replay import Replay
 from .delivery.route import Route
+from .delivery.spool import make_spool
 from .delivery.worker import Worker
 from .herald import Herald
 from .lifecycle import call_after_fork, call_at_exit, make_fork_canary
 from .payloads import LogCall
 from .settings import Loaded, load
+from .sigterm import SigtermWatch
 from .system_metrics import Sampler, make_sampler
 
 _new_tuple = tuple.__new__  # a named tuple without the detour through its Python-level constructor
 
 DETECTION_CAPACITY = 100
+_SIGTERM_SECONDS = 2.0
+_DRAIN_FACTOR = 4  # while things go well, an exit takes so many times the time without progress
 CAPACITY = 1000  # log calls that wait, for each of metrics, logs and the local file
 
 
@@ -42,6 +47,7 @@ class Exporter:
         self.loaded = loaded
         self.settings = loaded.settings
         self._exit_registered_in: int | None = None
+        self._sigterm = SigtermWatch(self._deliver_before_sigterm)
         self._assemble()
 
     def _assemble(self) -> None:
@@ -57,13 +63,16 @@ class Exporter:
         self._metrics: Lane[LogCall] | None = None
         self._logs: Lane[LogCall] | None = None
         self._local: Lane[LogCall] | None = None
+        self._replay: Replay | None = None
         if settings.reports:
             route = Route(HttpSink(settings))
+            spool = make_spool(settings)
+            self._replay = Replay(spool, route) if spool is not None else None
             self._detections = Lane(
-                "detection", DETECTION_CAPACITY, self._pack_detections, route, immediate=True
+                "detection", DETECTION_CAPACITY, self._pack_detections, route, spool, immediate=True
             )
-            self._metrics = Lane("metrics", CAPACITY, self._pack_metrics, route)
-            self._logs = Lane("logs", CAPACITY, self._pack_logs, route)
+            self._metrics = Lane("metrics", CAPACITY, self._pack_metrics, route, spool)
+            self._logs = Lane("logs", CAPACITY, self._pack_logs, route, spool)
         if settings.writes_files:
             path = local_path(settings.output_path, os.environ)
             self._local = Lane("local", CAPACITY, payloads.local_envelopes, Route(JsonlSink(path)))
@@ -82,6 +91,7 @@ class Exporter:
             request_timeout=settings.request_timeout,
             retry_timeout=settings.retry_timeout,
             after_round=self.herald.after_round,
+            replay=self._replay,
         )
 
     # Called by the hook, in the user's threads.
@@ -124,10 +134,11 @@ class Exporter:
 
     def _ready_worker(self) -> Worker:
         if not self._canary[0]:  # forked by something that runs no at-fork hooks
-            self._assemble()
+            self.renew_in_child()
         if self._exit_registered_in != self.worker.pid:
             self._exit_registered_in = self.worker.pid
             call_at_exit(self.shutdown)
+        self._sigterm.install()
         self.worker.ensure_running()
         return self.worker
 
@@ -137,18 +148,25 @@ class Exporter:
 
     def shutdown(self) -> None:
         """Deliver what is left, within `shutdown_timeout` without progress; nothing is taken after."""
-        worker = self.worker
-        if worker.pid != os.getpid():
-            return
+        patience = self.settings.shutdown_timeout
         try:
-            with guard.boundary:
-                worker.stop(self.settings.shutdown_timeout)
-                self.herald.close()
+            self._stop(patience, at_most=_DRAIN_FACTOR * patience)
         except KeyboardInterrupt:  # whoever ends the program a second time does not want to wait
             pass
 
+    def _deliver_before_sigterm(self) -> None:
+        patience = min(_SIGTERM_SECONDS, self.settings.shutdown_timeout)
+        self._stop(patience, at_most=_SIGTERM_SECONDS)
+
+    def _stop(self, patience: float, at_most: float) -> None:
+        with guard.boundary:
+            if self.worker.pid == os.getpid():
+                self.worker.stop(patience, at_most)
+                self.herald.close()
+
     def renew_in_child(self) -> None:
         """Drop what the parent had in hand, which the parent will send."""
+        self._sigterm.forget()
         self._assemble()
 
     # Called by the worker thread.
@@ -181,7 +199,8 @@ class Exporter:
 
     def stats(self) -> dict[str, Any]:
         """Return the statistics as a plain, JSON-safe dictionary; see the README for each field."""
-        return stats.snapshot(self.settings, self.lanes, self.skipped)
+        replayed = self._replay.sent if self._replay is not None else 0
+        return stats.snapshot(self.settings, self.lanes, self.skipped, replayed)
 
 
 def local_path(folder: str, environ: Mapping[str, str]) -> str:

@@ -29,6 +29,12 @@ def _positive_int(text: str) -> int:
     return int(text)
 
 
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("expected a whole number of at least 0")
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     number = float(text)
     if not 0 <= number <= 86400:
@@ -132,6 +138,12 @@ class Settings:
     )
     output_path: str = _setting(
         _OURS + "OUTPUT_PATH", "", _text, "Folder for local JSONL files; unset: none are written."
+    )
+    spool_size: int = _setting(
+        _OURS + "SPOOL_SIZE",
+        256,
+        _natural,
+        "MiB below the output path for what cannot be delivered; `0`: it is dropped.",
     )
     enhance_metrics: bool = _setting(
         _OURS + "ENHANCE_METRICS",

@@ -17,7 +17,10 @@ _LONGEST_COMMAND = 200  # characters
 
 
 def snapshot(
-    settings: Settings, lanes: Mapping[str, Lane[Any]], skipped: Mapping[str, int]
+    settings: Settings,
+    lanes: Mapping[str, Lane[Any]],
+    skipped: Mapping[str, int],
+    replayed: int = 0,
 ) -> dict[str, Any]:
     """Return the state of every lane's account and route; times are Unix seconds."""
     accounts = {name: lane.account() for name, lane in lanes.items()}
@@ -41,8 +44,9 @@ def snapshot(
         "local_written": sent("local"),
         **{
             field: {name: getattr(account, field) for name, account in accounts.items()}
-            for field in ("accepted", "sent", "pending", "dropped")
+            for field in ("accepted", "sent", "spooled", "pending", "dropped")
         },
+        "replayed": replayed,
         "skipped": dict(skipped),
         "errors": sum(route.errors for route in routes),
         "internal_errors": guard.internal_errors,

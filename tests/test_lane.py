@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from primus_lens_wandb_exporter import guard
 from primus_lens_wandb_exporter.delivery.envelope import Envelope, Outcome, Verdict
-from primus_lens_wandb_exporter.delivery.lane import Lane
+from primus_lens_wandb_exporter.delivery.lane import Account, Lane
 from primus_lens_wandb_exporter.delivery.route import Route
 
 from .support.delivery import DROP, RETRY, SENT, SPLIT, ScriptedSink, pack_together
@@ -49,7 +49,7 @@ def test_an_idle_lane_has_nothing_to_send() -> None:
     lane = make_lane()
     assert lane.idle
     assert lane.next_envelope() is None
-    assert lane.account()._asdict() == {"accepted": 0, "sent": 0, "dropped": {}, "pending": 0}
+    assert lane.account() == Account(0, 0, 0, 0, {})
 
 
 def test_what_was_sent_is_counted_by_weight() -> None:
@@ -60,7 +60,7 @@ def test_what_was_sent_is_counted_by_weight() -> None:
     assert not lane.idle
     lane.settle(SENT, PATIENCE)
     assert lane.idle
-    assert lane.account()._asdict() == {"accepted": 7, "sent": 7, "dropped": {}, "pending": 0}
+    assert lane.account() == Account(7, 7, 0, 0, {})
 
 
 def test_a_retry_sends_the_same_body_under_the_same_key() -> None:
@@ -107,7 +107,7 @@ def test_a_server_that_takes_one_entry_at_a_time_gets_them_all() -> None:
         lane.queue.put(i)
     taken = deliver(lane, lambda envelope: SPLIT if envelope.weight > 1 else None)
     assert [list(envelope.entries) for envelope in taken] == [[i] for i in range(11)]
-    assert lane.account()._asdict() == {"accepted": 11, "sent": 11, "dropped": {}, "pending": 0}
+    assert lane.account() == Account(11, 11, 0, 0, {})
 
 
 def test_an_entry_too_large_by_itself_is_lost_alone() -> None:
@@ -116,12 +116,7 @@ def test_an_entry_too_large_by_itself_is_lost_alone() -> None:
         lane.queue.put(i)
     taken = deliver(lane, lambda envelope: SPLIT if 4 in envelope.entries else None)
     assert [i for envelope in taken for i in envelope.entries] == [0, 1, 2, 3, 5, 6, 7, 8, 9, 10]
-    assert lane.account()._asdict() == {
-        "accepted": 11,
-        "sent": 10,
-        "dropped": {"http_413": 1},
-        "pending": 0,
-    }
+    assert lane.account() == Account(11, 10, 0, 0, {"http_413": 1})
 
 
 @pytest.mark.parametrize("culprit", range(8))
@@ -141,12 +136,7 @@ def test_a_body_without_entries_is_lost_whole_when_it_is_refused() -> None:
     lane.queue.put("b")
     taken = deliver(lane, lambda envelope: SPLIT if envelope.head["run"] == "a" else None)
     assert [envelope.head["run"] for envelope in taken] == ["b"]
-    assert lane.account()._asdict() == {
-        "accepted": 2,
-        "sent": 1,
-        "dropped": {"http_413": 1},
-        "pending": 0,
-    }
+    assert lane.account() == Account(2, 1, 0, 0, {"http_413": 1})
 
 
 def test_a_permanent_refusal_is_not_split() -> None:
@@ -195,12 +185,7 @@ def test_what_cannot_be_packed_is_lost_and_the_lane_goes_on(
     taken = deliver(lane, lambda envelope: None)
     assert [i for envelope in taken for i in envelope.entries] == arrives
     lost = 4 - len(arrives)
-    assert lane.account()._asdict() == {
-        "accepted": 4,
-        "sent": 4 - lost,
-        "dropped": {"internal_error": lost},
-        "pending": 0,
-    }
+    assert lane.account() == Account(4, 4 - lost, 0, 0, {"internal_error": lost})
     broken.append(False)
     lane.queue.put("next")
     assert next_envelope(lane).entries == ["next"]
@@ -211,27 +196,17 @@ def test_giving_up_counts_what_is_in_hand_and_what_waits() -> None:
     lane.queue.put("in hand")
     next_envelope(lane)
     lane.queue.put("waits")
-    lane.drop_rest("shutdown")
+    lane.give_up("shutdown")
     assert lane.idle
-    assert lane.account()._asdict() == {
-        "accepted": 2,
-        "sent": 0,
-        "dropped": {"shutdown": 2},
-        "pending": 0,
-    }
+    assert lane.account() == Account(2, 0, 0, 0, {"shutdown": 2})
 
 
 def test_refusals_of_the_queue_are_losses_of_the_lane() -> None:
     lane = make_lane(capacity=1)
     lane.queue.put("a")
     lane.queue.put("b", 3)
-    lane.drop_rest("queue_full")
-    assert lane.account()._asdict() == {
-        "accepted": 4,
-        "sent": 0,
-        "dropped": {"queue_full": 4},
-        "pending": 0,
-    }
+    lane.give_up("queue_full")
+    assert lane.account() == Account(4, 0, 0, 0, {"queue_full": 4})
 
 
 def pack_by_two(items: Sequence[list[int]]) -> Iterator[Envelope]:
@@ -281,7 +256,7 @@ class AccountOfALane(RuleBasedStateMachine):
 
     @rule()
     def give_up(self) -> None:
-        self.lane.drop_rest("shutdown")
+        self.lane.give_up("shutdown")
         self.lost += len(self.outstanding)
         self.outstanding.clear()
 

@@ -34,15 +34,11 @@ def route_after(*outcomes: Outcome) -> Route:
 
 
 def calm(route: Route) -> float:
-    return route.open_at(crowded=False, hurried=False)
-
-
-def crowded(route: Route) -> float:
-    return route.open_at(crowded=True, hurried=False)
+    return route.open_at(hurried=False)
 
 
 def hurried(route: Route) -> float:
-    return route.open_at(crowded=False, hurried=True)
+    return route.open_at(hurried=True)
 
 
 def told(seconds: float) -> Outcome:
@@ -54,11 +50,10 @@ def test_the_first_request_may_go_out_at_once() -> None:
 
 
 @pytest.mark.parametrize("outcome", [SENT, SPLIT, DROP])
-def test_requests_are_spaced_unless_a_queue_fills_or_somebody_waits(outcome: Outcome) -> None:
+def test_requests_are_spaced_unless_there_is_a_hurry(outcome: Outcome) -> None:
     route = route_after(outcome)
     assert route.healthy
     assert calm(route) == NOW + SPACING
-    assert crowded(route) <= NOW
     assert hurried(route) <= NOW
 
 
@@ -92,9 +87,9 @@ def test_retry_after_is_honoured_within_bounds(asked: float, waited: float) -> N
     assert calm(route) == NOW + waited
 
 
-def test_retry_after_is_honoured_even_while_a_queue_fills_or_somebody_waits() -> None:
+def test_retry_after_is_honoured_even_in_a_hurry() -> None:
     route = route_after(told(60))
-    assert crowded(route) == hurried(route) == NOW + 60
+    assert hurried(route) == NOW + 60
 
 
 def test_a_later_failure_without_retry_after_forgets_it() -> None:
@@ -105,7 +100,7 @@ def test_a_later_failure_without_retry_after_forgets_it() -> None:
 def test_neither_a_crowd_nor_a_hurry_shortens_the_back_off() -> None:
     """Ten thousand pods with full queues must not come back in step."""
     route = route_after(*[RETRY] * 12)
-    assert crowded(route) == hurried(route) == calm(route)
+    assert hurried(route) == calm(route)
 
 
 def test_at_exit_a_silent_endpoint_is_tried_at_once_and_an_answering_one_after_the_spacing() -> None:

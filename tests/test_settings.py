@@ -67,6 +67,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "flush_interval": ("0.5", 0.5),
     "save_local": ("0", False),
     "output_path": ("/data/out", "/data/out"),
+    "spool_size": ("0", 0),
     "enhance_metrics": ("TRUE", True),
     "debug": ("yes", True),
     "request_timeout": ("3", 3.0),

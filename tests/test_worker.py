@@ -12,7 +12,7 @@ from primus_lens_wandb_exporter import guard
 from primus_lens_wandb_exporter.delivery import route as route_module
 from primus_lens_wandb_exporter.delivery import worker as worker_module
 from primus_lens_wandb_exporter.delivery.envelope import Outcome, Verdict
-from primus_lens_wandb_exporter.delivery.lane import Lane
+from primus_lens_wandb_exporter.delivery.lane import Account, Lane
 from primus_lens_wandb_exporter.delivery.route import Route
 from primus_lens_wandb_exporter.delivery.worker import Worker
 
@@ -225,12 +225,7 @@ def test_stop_delivers_what_is_left_and_takes_nothing_more(deliveries: Any) -> N
     assert delivery.sink.taken == [0, 1, 2]
     assert delivery.news.taken == ["detection"]
     delivery.put("late")
-    assert delivery.batched.account()._asdict() == {
-        "accepted": 4,
-        "sent": 3,
-        "dropped": {"shutdown": 1},
-        "pending": 0,
-    }
+    assert delivery.batched.account() == Account(4, 3, 0, 0, {"shutdown": 1})
 
 
 def test_stop_interrupts_a_back_off_for_a_last_attempt(deliveries: Any) -> None:
@@ -255,9 +250,11 @@ def test_stop_leaves_a_sink_that_hangs(deliveries: Any) -> None:
     delivery = deliveries(sink)
     delivery.put(1)
     delivery.worker.stop(0.05)
-    assert delivery.batched.account().pending == 1
+    lost = Account(1, 0, 0, 0, {"shutdown": 1})
+    assert delivery.batched.account() == lost
     sink.gate.set()
-    wait_until(lambda: delivery.batched.sent == 1)
+    wait_until(lambda: not delivery.worker.thread.is_alive())
+    assert delivery.batched.account() == lost
 
 
 def test_stop_waits_on_while_there_is_progress(deliveries: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,8 +295,8 @@ def test_stop_has_an_end_even_while_there_is_progress(
     pause = threading.Event()
     delivery.sink.send = lambda envelope, timeout: (pause.wait(0.15), SENT)[1]  # type: ignore[method-assign]
     monkeypatch.setattr(delivery.batched, "_pack", lambda items: (pack_one(item) for item in items))
-    delivery.put(*range(18))  # 2.7 seconds of it, and four times the timeout is 0.8
-    delivery.worker.stop(0.2)
+    delivery.put(*range(18))  # 2.7 seconds of it
+    delivery.worker.stop(0.4, at_most=0.8)
     wait_until(lambda: delivery.batched.idle)
     assert 0 < delivery.batched.sent < 18
     assert delivery.batched.dropped == {"shutdown": 18 - delivery.batched.sent}

@@ -1,9 +1,9 @@
 """One kind of thing on its way out: its queue, what is in hand, and the account of it.
 
-    offered = sent + dropped[reason] + pending
+    accepted = sent + spooled + dropped[reason] + pending
 
 holds at every moment. Each counter has one writer: the queue's are the producers', under their
-lock; `sent` and the reasons here are the worker's.
+lock; `sent`, `spooled` and the reasons here are the worker's.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .courtesy import give_way, set_crowded
 from .envelope import Envelope, Outcome, Verdict
 from .queue import BoundedQueue
 from .route import Route
+from .spool import Spool
 
 T = TypeVar("T")
 
@@ -26,16 +27,20 @@ MAX_IN_HAND = 10_000  # counted things that leave the queue in one go, to travel
 
 
 class Account(NamedTuple):
-    """Weights that are consistent with each other: `accepted = sent + pending + sum(dropped)`."""
+    """Weights that add up: `accepted = sent + spooled + pending + sum(dropped)`."""
 
     accepted: int
     sent: int
+    spooled: int
     pending: int
     dropped: dict[str, int]  # by reason
 
 
 class Lane(Generic[T]):
-    """A bounded queue, the function that packs its items into envelopes, and the route they take."""
+    """A bounded queue, the function that packs its items into envelopes, and the route they take.
+
+    With a spool, what cannot be delivered goes there before it is lost.
+    """
 
     def __init__(
         self,
@@ -43,15 +48,18 @@ class Lane(Generic[T]):
         capacity: int,
         pack: Callable[[Sequence[T]], Iterable[Envelope]],
         route: Route,
+        spool: Spool | None = None,
         *,
         immediate: bool = False,
     ) -> None:
         self.name = name
         self.queue: BoundedQueue[T] = BoundedQueue(capacity)
         self.route = route
+        self.spool = spool
         self.immediate = immediate  # goes out at once: neither batched nor spaced
         self.wake_at = 1  # as many waiting items wake the worker
         self.sent = 0
+        self.spooled = 0
         self.in_hand = 0  # weight taken from the queue and not settled yet
         self._pack = pack
         self._packing: deque[Iterator[Envelope]] = deque()  # one for each taking from the queue
@@ -80,9 +88,10 @@ class Lane(Generic[T]):
     def account(self) -> Account:
         """Return the state of the account."""
         # What was accepted is read last, so a log call in between counts as pending.
-        sent, dropped = self.sent, self.dropped
+        sent, spooled, dropped = self.sent, self.spooled, self.dropped
         accepted = self.accepted
-        return Account(accepted, sent, accepted - sent - sum(dropped.values()), dropped)
+        pending = accepted - sent - spooled - sum(dropped.values())
+        return Account(accepted, sent, spooled, pending, dropped)
 
     def next_envelope(self) -> Envelope | None:
         """Return the envelope to send next, the same one until it is settled; None if nothing waits.
@@ -124,7 +133,7 @@ class Lane(Generic[T]):
         """
         envelope = self._outbox[0]
         if outcome.verdict is Verdict.RETRY:
-            if time.monotonic() - envelope.created >= retry_timeout:
+            if time.monotonic() - envelope.created >= retry_timeout and not self._keep(envelope):
                 self._outbox.popleft()
                 self._lose("retry_timeout", envelope.weight)
             return
@@ -139,8 +148,25 @@ class Lane(Generic[T]):
         else:
             self._lose(outcome.reason, envelope.weight)
 
-    def drop_rest(self, reason: str) -> None:
-        """Give up all that is in hand or waiting."""
+    def put_aside(self) -> None:
+        """Move all that is in hand or waiting into the spool, as long as it takes it."""
+        while self.spool is not None:
+            envelope = self.next_envelope()
+            if envelope is None or not self._keep(envelope):
+                return
+
+    def _keep(self, envelope: Envelope) -> bool:
+        """Move the first envelope into the spool; return False if that cannot be."""
+        if self.spool is None or not self.spool.put(envelope):
+            return False
+        self._outbox.popleft()
+        self.spooled += envelope.weight
+        self.in_hand -= envelope.weight
+        return True
+
+    def give_up(self, reason: str) -> None:
+        """Put aside all that is in hand or waiting; lose, for this reason, what cannot be."""
+        self.put_aside()
         self._lose(reason, self.in_hand)
         self._outbox.clear()
         self._packing.clear()

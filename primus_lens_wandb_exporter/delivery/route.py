@@ -31,16 +31,11 @@ class Route:
         """Whether the last request, if there was one, was answered with anything but a failure."""
         return not self.failures
 
-    def open_at(self, *, crowded: bool, hurried: bool) -> float:
-        """Return the earliest monotonic time of the next request.
-
-        Args:
-            crowded: a queue is half full, so pace gives way to not losing anything.
-            hurried: somebody waits for the queues to be empty.
-        """
-        if not self.failures:
-            return 0.0 if crowded or hurried else self._last_request + SPACING
-        return self._retry_at
+    def open_at(self, *, hurried: bool) -> float:
+        """Return the earliest monotonic time of the next request; if `hurried`, spacing is left out."""
+        if self.failures:
+            return self._retry_at
+        return 0.0 if hurried else self._last_request + SPACING
 
     def try_once_more(self) -> None:
         """Allow the next request now if nothing answered the last one, else at the normal spacing."""

@@ -10,24 +10,23 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
 from .. import guard
+from .bell import Bell
 from .courtesy import give_way
+from .departure import Departure
 from .envelope import Outcome, Verdict
 from .lane import Lane
+from .replay import Replay
+from .route import SPACING
 
-_EXIT_UNREACHABLE = 0.8  # seconds for a last word when nothing answers
-_EXIT_PAUSE = 0.4
-_DRAIN_FACTOR = (
-    4  # while things go well, an exit takes at most this many times the time without progress
-)
-_EXIT_MARGIN = 0.1  # for what an exit does besides
 _PAUSE_AFTER_FAULT = 1.0
-_SHORTEST_TIMEOUT = 0.1
 _SECONDS_BETWEEN_STARTS = 5.0
+_SECONDS_TO_TAKE_OVER = 0.5
 
 
 class Worker:
@@ -42,6 +41,7 @@ class Worker:
         request_timeout: float,
         retry_timeout: float,
         after_round: Callable[[], None],
+        replay: Replay | None = None,
     ) -> None:
         self.lanes = lanes
         self.batch_size = batch_size
@@ -49,17 +49,18 @@ class Worker:
         self.request_timeout = request_timeout
         self.retry_timeout = retry_timeout
         self.after_round = after_round
+        self._replay = replay
+        self._replay_at = 0.0
         self.pid = os.getpid()
         self.thread: threading.Thread | None = None  # once it was started
         self._start_failed_at: float | None = None
         self._starting = threading.RLock()
-        self._wake = threading.Event()
-        self._flushes: list[threading.Event] = []
-        self._stop_at: float | None = None  # monotonic time by which a stop was asked for
-        self._exit_budget = 0.0
-        self._give_up_at = math.inf
-        self._stopping = False  # the thread has seen that a stop was asked for
-        self._stopped = threading.Event()
+        self._bell = Bell()
+        self._flushes: list[Bell] = []
+        self._departure: Departure | None = None  # once a stop was asked for
+        self._stopping = False  # the thread has seen that
+        self._hands = threading.Lock()  # held by whoever moves what is in the lanes
+        self._relieved = False  # whoever asked for the stop has done the rest
         self._progress = 0
         self._in_vain = (0, 0.0)  # a flush at this progress has waited so many seconds for nothing
 
@@ -67,7 +68,7 @@ class Worker:
 
     def ensure_running(self) -> None:
         """Start the thread unless it runs; where threads are forbidden, try again now and then."""
-        if self.thread is not None or self._stop_at is not None:
+        if self.thread is not None or self._departure is not None:
             return
         with self._starting:
             if self.thread is not None:
@@ -88,76 +89,85 @@ class Worker:
     @property
     def stopping(self) -> bool:
         """Whether `stop` was called."""
-        return self._stop_at is not None
+        return self._departure is not None
 
     def wake(self) -> None:
         """Make the thread look at its lanes now."""
-        if not self._wake.is_set():
-            self._wake.set()
+        self._bell.ring()
 
     def flush(self, timeout: float) -> bool:
         """Wait until all lanes are empty, at most `timeout` and only while the sinks are healthy.
 
         Returns whether they are empty.
         """
-        if self.thread is None or self._stop_at is not None:
+        if self.thread is None or self._departure is not None:
             return self._all_idle()
-        done, progress = threading.Event(), self._progress
+        done, progress = Bell(), self._progress
         self._flushes.append(done)
         self.wake()
         if not done.wait(timeout) and self._progress == progress:
             self._in_vain = (progress, timeout)
         return self._all_idle()
 
-    def stop(self, timeout: float) -> None:
-        """Empty the lanes and end the thread; give up after `timeout` without progress.
+    def stop(self, patience: float, at_most: float = math.inf) -> None:
+        """Empty the lanes and end the thread; what cannot be delivered is put aside or lost.
 
-        What a flush just before has waited without progress counts. Once stopped it stays stopped.
+        Args:
+            patience: seconds to wait without progress; what a flush just before has waited counts.
+            at_most: seconds to wait in all.
         """
-        self._exit_budget = timeout
-        self._give_up_at = monotonic() + _DRAIN_FACTOR * timeout
-        self._stop_at = monotonic()
+        progress, waited = self._in_vain
+        waited = waited if progress == self._progress else 0.0
+        departure = self._departure = Departure(patience, at_most, waited)
         self.wake()
         thread = self.thread
-        if thread is None:  # nothing was ever accepted, or no thread could be had
+        while thread is not None and thread.is_alive() and departure.seconds_left:
+            thread.join(min(0.1, departure.seconds_left))
+        self._relieve()
+
+    def _relieve(self) -> None:
+        """Do the rest for a thread that never was, or is held up by the network."""
+        if not self._hands.acquire(timeout=_SECONDS_TO_TAKE_OVER):
+            return
+        try:
+            self._relieved = True
             for lane in self.lanes:
                 lane.queue.close()
-                lane.drop_rest("shutdown")
-            return
-        progress, waited = self._in_vain
-        timeout -= min(timeout, _EXIT_MARGIN)
-        deadline = monotonic() + timeout - (waited if progress == self._progress else 0.0)
-        progress = self._progress
-        while not self._stopped.wait(min(0.1, max(0.0, deadline - monotonic()))):
-            if self._progress != progress:
-                progress, deadline = self._progress, monotonic() + timeout
-            if monotonic() >= min(deadline, self._give_up_at):
-                return
+                lane.give_up("shutdown")
+        finally:
+            self._hands.release()
 
     # Called by the worker thread alone.
 
     def _run(self) -> None:
+        with self._hands:
+            self._work()
+        self._finish_flushes()
+
+    def _work(self) -> None:
         alive = True
         while alive:
             with guard.boundary:
                 while alive:
                     alive = self._round()
             if alive:  # our own fault, and no reason to leave the lanes alone
-                self._wake.wait(_PAUSE_AFTER_FAULT)
-                self._wake.clear()
+                self._bell.wait(_PAUSE_AFTER_FAULT)
                 alive = not self._stopping
-        self._stopped.set()
-        self._finish_flushes()
 
     def _round(self) -> bool:
-        if self._stop_at is not None and not self._stopping:
+        if self._departure is not None and not self._stopping:
             self._begin_stop()
+        self._make_room()
         due = [lane for lane in self.lanes if self._due_at(lane) <= monotonic()]
         for lane in due:
             if self._due_at(lane) <= monotonic():  # the lane before may have found the route broken
                 self._serve(lane)
+        if self._replay_due_at <= monotonic():
+            self._replay_one()
         with guard.boundary:
             self.after_round()
+        if self._relieved:
+            return False
         if due:
             return True
         if self._stopping and self._all_idle():
@@ -183,7 +193,7 @@ class Worker:
         ready = 0.0
         if not (lane.in_hand or hurried or len(queue) >= self._enough(lane)):
             ready = queue.waiting_from() + self.flush_interval
-        open_at = lane.route.open_at(crowded=queue.half_full, hurried=hurried or lane.immediate)
+        open_at = lane.route.open_at(hurried=hurried or lane.immediate or queue.half_full)
         return max(ready, open_at)
 
     def _enough(self, lane: Lane[Any]) -> int:
@@ -195,26 +205,29 @@ class Worker:
         now = monotonic()
         until = now + self.flush_interval
         for lane in self.lanes:
-            opens_at = lane.route.open_at(crowded=False, hurried=False)
+            opens_at = lane.route.open_at(hurried=False)
             lane.wake_at = self._enough(lane)
             if opens_at > now and not lane.immediate:  # only a crowd is let in earlier
                 lane.wake_at = lane.queue.half
                 until = min(until, opens_at)
-        self._wake.clear()
-        # What came in before the event was cleared is seen here; what comes later sets it.
-        until = min(until, *(self._due_at(lane) for lane in self.lanes))
-        if self._stop_at is None or self._stopping:
-            self._wake.wait(max(0.0, until - monotonic()))
+        self._bell.silence()
+        # What came in before is seen here; what comes later rings.
+        until = min(until, self._replay_due_at, *(self._due_at(lane) for lane in self.lanes))
+        if self._departure is None or self._stopping:
+            self._wait(max(0.0, until - monotonic()))
 
     def _serve(self, lane: Lane[Any]) -> None:
         """Send what one taking from the queue yields, or as much of it as goes well."""
         while True:
-            if monotonic() >= self._give_up_at:
-                lane.drop_rest("shutdown")
+            if self._departure is not None and not self._departure.seconds_left:
+                lane.give_up("shutdown")
             envelope = lane.next_envelope()
             if envelope is None:
                 return
-            outcome = lane.route.send(envelope, self._timeout(), monotonic())
+            with self._out_of_hands():
+                outcome = lane.route.send(envelope, self._timeout(), monotonic())
+            if self._relieved:
+                return
             give_way()
             lane.settle(outcome, self.retry_timeout, halve=not self._stopping)
             if outcome.verdict is Verdict.RETRY:
@@ -223,28 +236,59 @@ class Worker:
                 return
             if outcome.verdict is Verdict.SENT:
                 self._progress += 1
+                if self._departure is not None:
+                    self._departure.note_progress()
             if not lane.in_hand:
                 return
 
+    @contextmanager
+    def _out_of_hands(self) -> Iterator[None]:
+        """While it lasts, somebody who cannot wait any longer may take over."""
+        self._hands.release()
+        try:
+            yield
+        finally:
+            self._hands.acquire()
+
+    def _wait(self, seconds: float) -> None:
+        with self._out_of_hands():
+            self._bell.wait(seconds)
+
     def _timeout(self) -> float:
-        if self._stop_at is None:
-            return self.request_timeout
-        return max(_SHORTEST_TIMEOUT, min(self.request_timeout, self._exit_budget))
+        departure = self._departure
+        return departure.request_timeout(self.request_timeout) if departure else self.request_timeout
 
     def _retry_before_exit(self, lane: Lane[Any], outcome: Outcome) -> None:
-        assert self._stop_at is not None
-        budget = self._exit_budget
-        if outcome.unreachable:
-            budget = min(budget, _EXIT_UNREACHABLE)
-        pause = _EXIT_PAUSE if outcome.unreachable else 1.0
-        if monotonic() + pause - self._stop_at >= budget:
+        assert self._departure is not None
+        pause = self._departure.pause_before_retry(outcome)
+        if pause is None:
             for other in self.lanes:
                 if other.route is lane.route:
-                    other.drop_rest("shutdown")
+                    other.give_up("shutdown")
             return
-        self._wake.clear()
-        self._wake.wait(pause)
+        self._bell.silence()
+        self._wait(pause)
         lane.route.try_once_more()
+
+    def _make_room(self) -> None:
+        """Move what waits into the spool when a queue fills up and its route is broken."""
+        for lane in self.lanes:
+            if lane.queue.half_full and not lane.route.healthy:
+                lane.put_aside()
+
+    @property
+    def _replay_due_at(self) -> float:
+        return math.inf if self._replay is None or self._hurried else self._replay_at
+
+    def _replay_one(self) -> None:
+        """Send one body from the spool, if the other side is known to be well."""
+        replay, now = self._replay, monotonic()
+        assert replay is not None
+        self._replay_at = now + self.flush_interval
+        if replay.route.last_success and replay.route.healthy:
+            with guard.boundary, self._out_of_hands():
+                if replay.send_next(self._timeout()):
+                    self._replay_at = now + SPACING
 
     def _settle_flushes(self) -> None:
         if self._flushes and (
@@ -254,7 +298,7 @@ class Worker:
 
     def _finish_flushes(self) -> None:
         while self._flushes:
-            self._flushes.pop().set()
+            self._flushes.pop().ring()
 
     def _all_idle(self) -> bool:
         return all(lane.idle for lane in self.lanes)

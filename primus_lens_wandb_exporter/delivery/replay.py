@@ -1,0 +1,51 @@
+"""Send what lies in a spool, one body at a time, the oldest first."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from .. import guard
+from .envelope import Outcome, Verdict
+from .route import Route
+from .spool import Claim, Spool
+
+
+class Replay:
+    """Used by one thread."""
+
+    def __init__(self, spool: Spool, route: Route) -> None:
+        self.spool = spool
+        self.route = route
+        self.sent = 0  # weight
+        self._names: list[str] = []  # to be tried, the oldest last
+
+    def send_next(self, timeout: float) -> tuple[Claim, Outcome] | None:
+        """Send the oldest file that can be claimed; return what became of it, None if there is none."""
+        self._names = self._names or self.spool.waiting()[::-1]
+        claim = None
+        while claim is None:
+            if not self._names:
+                return None
+            try:
+                claim = self.spool.claim(self._names.pop())
+            except OSError as error:
+                guard.debug(guard.REPORTER_PREFIX, f"spool: {error}")
+        outcome = Outcome(Verdict.RETRY)
+        try:
+            outcome = self.route.send(claim.envelope, timeout, monotonic())
+        finally:
+            self._settle(claim, outcome)
+        return claim, outcome
+
+    def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        if outcome.verdict is Verdict.SENT:
+            self.spool.discard(claim)
+            self.sent += claim.envelope.weight
+            return
+        halves = claim.envelope.split() if outcome.verdict is Verdict.SPLIT else None
+        if halves and all(self.spool.put(half) for half in halves):
+            self.spool.discard(claim)
+        elif halves or outcome.verdict is Verdict.RETRY:
+            self.spool.release(claim)
+        else:
+            self.spool.refuse(claim, outcome.detail or outcome.reason)
