@@ -26,13 +26,13 @@ _INIT = 1  # the kernel keeps a SIGTERM nobody handles away from it; so there is
 
 
 class SigtermWatch:
-    """Calls `deliver`, at most once in a process, before a default SIGTERM ends it."""
+    """Calls `deliver` before a default SIGTERM ends the process; both halves may do so at once."""
 
     def __init__(self, deliver: Callable[[], None]) -> None:
         self._deliver = deliver
         self._handler = self._handle  # one object, to know it again by
         self._pid = 0  # of the process it is installed in
-        self._ending = False
+        self._handling = False
         self._wakeup: tuple[socket.socket, socket.socket] | None = None
 
     def install(self) -> None:
@@ -67,7 +67,8 @@ class SigtermWatch:
         if not self._is_ours():  # a handler that took our place calls the one before it
             return
         try:
-            if self._pid == os.getpid() and not self._ending:
+            if self._pid == os.getpid() and not self._handling:
+                self._handling = True
                 self._end()
         except BaseException:  # whoever interrupts this does not want to wait
             pass
@@ -76,7 +77,6 @@ class SigtermWatch:
             _die()
 
     def _end(self) -> None:
-        self._ending = True
         with guard.boundary:
             self._deliver()
 
@@ -113,13 +113,12 @@ class SigtermWatch:
                 break
             if not signals:
                 return
-        if not self._ending:
-            self._end()
-            # Only the main thread may call `signal.signal`.
-            import ctypes
+        self._end()
+        # Only the main thread may call `signal.signal`.
+        import ctypes
 
-            ctypes.CDLL(None).signal(signal.SIGTERM, signal.SIG_DFL)
-            _die()
+        ctypes.CDLL(None).signal(signal.SIGTERM, signal.SIG_DFL)
+        _die()
 
 
 def _is_default() -> bool:

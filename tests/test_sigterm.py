@@ -27,8 +27,10 @@ import wandb
 run = wandb.init()
 for i in range(5):
     run.log({"a": i})
+def say(text):  # a handler may not print in the middle of a print
+    os.write(1, f"{text}\\n".encode())
 def ready():
-    print("ready", flush=True)
+    say("ready")
 """
 LATE = {"PRIMUS_LENS_WANDB_FLUSH_INTERVAL": "3600", "PRIMUS_LENS_WANDB_BATCH_SIZE": "1000"}
 FIVE = [(i, i) for i in range(5)]
@@ -64,7 +66,8 @@ def told_to_end(scripts: ScriptRunner, source: str, **options: Any) -> Iterator[
 
 def end(process: subprocess.Popen[str], seconds: float = 30) -> tuple[int, str]:
     """Return the status and what was printed after `ready`."""
-    stdout, _ = process.communicate(timeout=seconds)
+    stdout, stderr = process.communicate(timeout=seconds)
+    print(stderr)  # shown if the test fails
     return process.returncode, stdout
 
 
@@ -116,7 +119,7 @@ print("came back")
 
 HANDLER = """
 def handle(signum, frame):
-    print("handled", signum, frame is not None, flush=True)
+    say(f"handled {signum} {frame is not None}")
     handled.set()
 handled = threading.Event()
 """
@@ -159,7 +162,7 @@ def test_a_handler_that_puts_back_what_it_found_and_kills_again_ends_the_process
 ) -> None:
     install = """
 def handle(signum, frame):
-    print("saved", flush=True)
+    say("saved")
     signal.signal(signal.SIGTERM, before)
     os.kill(os.getpid(), signal.SIGTERM)
 before = signal.signal(signal.SIGTERM, handle)
