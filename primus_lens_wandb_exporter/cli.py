@@ -1,4 +1,4 @@
-"""`primus-lens-wandb`: run a command under the hook, look at it from outside, find out what is wrong."""
+"""`primus-lens-wandb`: run a command under the hook, look at it from outside, mend what is wrong."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def _perform(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
         return _run(options.command, parser)
     if options.action == "stats":
         return _stats(options.json)
+    if options.action == "replay":
+        from .replay_command import replay
+        from .settings import load
+
+        return replay(options.folder, load().settings)
     from .doctor import examine
 
     return examine().show()
@@ -53,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     actions.add_parser(
         "doctor", help="say whether data would arrive from this interpreter, and if not, why"
     )
+    replay = actions.add_parser(
+        "replay", help="send what could not be delivered and lies in a spool; may be interrupted"
+    )
+    replay.add_argument("folder", metavar="DIR", help="an output path, or the spool folder below it")
     return parser
 
 

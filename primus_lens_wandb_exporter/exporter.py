@@ -67,7 +67,8 @@ class Exporter:
         if settings.reports:
             route = Route(HttpSink(settings))
             spool = make_spool(settings)
-            self._replay = Replay(spool, route) if spool is not None else None
+            if spool is not None:
+                self._replay = Replay(spool, Route(HttpSink(settings)))
             self._detections = Lane(
                 "detection", DETECTION_CAPACITY, self._pack_detections, route, spool, immediate=True
             )

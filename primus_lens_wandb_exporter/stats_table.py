@@ -17,7 +17,7 @@ def table(stats: Mapping[str, Any], now: float | None = None) -> str:
         f"process {stats['pid']}: {stats['command'] or 'python'}",
         f"  {whose} -> {stats['endpoint'] if stats['reporting'] else 'nothing is sent'}"
         f"   (as of {_ago(stats['time'], now)})",
-        f"  {'':<10}{'accepted':>12}{'sent':>12}{'pending':>10}{'dropped':>10}",
+        f"  {'':<10}{'accepted':>12}{'sent':>12}{'spooled':>10}{'pending':>10}{'dropped':>10}",
     ]
     for lane in _LANES:
         if lane in stats["accepted"]:
@@ -25,6 +25,8 @@ def table(stats: Mapping[str, Any], now: float | None = None) -> str:
     skipped = _listed(stats["skipped"]) or "none"
     lines.append(f"  skipped values: {skipped}")
     lines.append(f"  errors: {stats['errors']}, retries: {stats['retries']}")
+    if stats["replayed"]:
+        lines.append(f"  sent from the spool: {stats['replayed']:,}")
     success = stats["last_success"]
     lines.append(f"  last success: {_ago(success, now) if success else 'never'}")
     lines.append(f"  last error: {stats['last_error'] or 'none'}")
@@ -32,11 +34,12 @@ def table(stats: Mapping[str, Any], now: float | None = None) -> str:
 
 
 def _row(lane: str, stats: Mapping[str, Any]) -> str:
-    dropped = stats["dropped"][lane]
-    return (
-        f"  {lane:<10}{stats['accepted'][lane]:>12,}{stats['sent'][lane]:>12,}"
-        f"{stats['pending'][lane]:>10,}{sum(dropped.values()):>10,}  {_listed(dropped)}"
-    ).rstrip()
+    accepted, sent, spooled, pending, dropped = (
+        stats[field][lane] for field in ("accepted", "sent", "spooled", "pending", "dropped")
+    )
+    lost = sum(dropped.values())
+    numbers = f"{accepted:>12,}{sent:>12,}{spooled:>10,}{pending:>10,}{lost:>10,}"
+    return f"  {lane:<10}{numbers}  {_listed(dropped)}".rstrip()
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -19,6 +19,8 @@ from primus_lens_wandb_exporter.delivery.envelope import Envelope, Outcome
 from primus_lens_wandb_exporter.delivery.replay import Replay
 from primus_lens_wandb_exporter.delivery.route import Route
 from primus_lens_wandb_exporter.delivery.spool import Spool
+from primus_lens_wandb_exporter.payloads import LogCall, metrics_envelopes
+from primus_lens_wandb_exporter.settings import Settings
 
 from .support.delivery import DROP, RETRY, SPLIT, ScriptedSink
 from .support.law import check_law
@@ -129,7 +131,7 @@ def test_a_torn_or_foreign_file_is_set_aside_whole_and_stops_nothing(
     assert bodies_of(sink) == [[1]]
     assert names_in(spool.folder) == ["aside"]
     assert Path(spool.folder, "aside", name.lstrip(".")).read_bytes() == content
-    assert name in spool.last_error
+    assert name.lstrip(".") in spool.last_error
 
 
 def test_a_body_whose_bytes_were_changed_is_set_aside(spool: Spool) -> None:
@@ -452,3 +454,114 @@ def test_sigterm_with_a_dead_endpoint_spools_all(scripts: ScriptRunner, tmp_path
     points = [p for envelope in sink.requests for p in json.loads(envelope.body()).get("metrics", [])]
     assert [(point["name"], point["value"]) for point in points] == [("a", i) for i in range(5)]
     assert sum(envelope.path == "/wandb/detection" for envelope in sink.requests) == 1
+
+
+def by_hand(folder: Path, url: str) -> subprocess.CompletedProcess[str]:
+    """Run `primus-lens-wandb replay`."""
+    return subprocess.run(
+        [sys.executable, "-m", "primus_lens_wandb_exporter", "replay", str(folder)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PRIMUS_LENS_API_BASE_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def real_bodies(spool: Spool, count: int) -> None:
+    settings = Settings(workload_uid="workload-1", pod_name="pod-1")
+    for i in range(count):
+        for envelope in metrics_envelopes(settings, [LogCall("r", 1.7e9, i, {"a": i}, {})]):
+            assert spool.put(envelope)
+
+
+@pytest.mark.parametrize("below", ["", "spool"], ids=["output path", "spool folder"])
+def test_replay_by_hand_sends_all(
+    spool: Spool, processor: Processor, tmp_path: Path, below: str
+) -> None:
+    real_bodies(spool, 3)
+    finished = by_hand(tmp_path / below, processor.url)
+    assert finished.returncode == 0, finished.stderr
+    assert "3 bodies" in finished.stdout
+    assert "3 points, log entries and records sent; 0 bodies left" in finished.stdout
+    assert processor.series("a") == [(i, i) for i in range(3)]
+    again = by_hand(tmp_path / below, processor.url)
+    assert again.returncode == 0
+    assert len(processor.points) == 3
+
+
+def test_replay_by_hand_says_what_is_set_aside(
+    spool: Spool, processor: Processor, tmp_path: Path
+) -> None:
+    real_bodies(spool, 1)
+    Path(spool.folder, "0-torn.body").write_bytes(b"half")
+    finished = by_hand(tmp_path, processor.url)
+    assert finished.returncode == 1
+    assert "1 files are set aside" in finished.stdout
+    assert "0-torn.body is damaged" in finished.stdout
+    assert processor.series("a") == [(0, 0)]
+
+
+def test_replay_by_hand_gives_up_on_an_endpoint_that_fails_and_keeps_all(
+    spool: Spool, processor: Processor, tmp_path: Path
+) -> None:
+    processor.answer = lambda request: Response("", 503, headers={"Retry-After": "0"})
+    real_bodies(spool, 2)
+    finished = by_hand(tmp_path, processor.url)
+    assert finished.returncode == 1
+    assert "2 bodies left" in finished.stdout
+    assert "The endpoint fails: 503" in finished.stdout
+    assert len(names_in(spool.folder)) == 2
+
+
+def test_replay_by_hand_can_be_interrupted_and_repeated(
+    spool: Spool, processor: Processor, tmp_path: Path
+) -> None:
+    second, over = threading.Event(), threading.Event()
+
+    def answer(request: Request) -> None:
+        if len(processor.received) == 1:
+            second.set()
+            over.wait(60)
+
+    processor.answer = answer
+    real_bodies(spool, 3)
+    command = [sys.executable, "-m", "primus_lens_wandb_exporter", "replay", str(tmp_path)]
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY),
+        "PRIMUS_LENS_API_BASE_URL": processor.url,
+    }
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert second.wait(30)
+        process.send_signal(signal.SIGINT)
+        stdout, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "2 bodies left" in stdout
+    over.set()
+    processor.answer = lambda request: None
+    assert by_hand(tmp_path, processor.url).returncode == 0
+    assert set(processor.series("a")) == {(i, i) for i in range(3)}
+
+
+def test_replay_by_hand_of_no_folder_says_so(tmp_path: Path) -> None:
+    finished = by_hand(tmp_path / "nowhere", "http://127.0.0.1:9")
+    assert finished.returncode == 2
+    assert "no such folder" in finished.stderr
+
+
+def test_replay_by_hand_works_without_tqdm(spool: Spool, processor: Processor, tmp_path: Path) -> None:
+    (tmp_path / "tqdm.py").write_text("raise ImportError")
+    real_bodies(spool, 1)
+    finished = subprocess.run(
+        [sys.executable, "-m", "primus_lens_wandb_exporter", "replay", spool.folder],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY}",
+            "PRIMUS_LENS_API_BASE_URL": processor.url,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert processor.series("a") == [(0, 0)]

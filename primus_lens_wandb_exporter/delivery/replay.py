@@ -11,7 +11,10 @@ from .spool import Claim, Spool
 
 
 class Replay:
-    """Used by one thread."""
+    """Used by one thread.
+
+    The route is its own: a body of a workload that is long gone must not hold up what is new.
+    """
 
     def __init__(self, spool: Spool, route: Route) -> None:
         self.spool = spool
@@ -19,7 +22,7 @@ class Replay:
         self.sent = 0  # weight
         self._names: list[str] = []  # to be tried, the oldest last
 
-    def send_next(self, timeout: float) -> tuple[Claim, Outcome] | None:
+    def send_next(self, timeout: float) -> Outcome | None:
         """Send the oldest file that can be claimed; return what became of it, None if there is none."""
         self._names = self._names or self.spool.waiting()[::-1]
         claim = None
@@ -35,7 +38,7 @@ class Replay:
             outcome = self.route.send(claim.envelope, timeout, monotonic())
         finally:
             self._settle(claim, outcome)
-        return claim, outcome
+        return outcome
 
     def _settle(self, claim: Claim, outcome: Outcome) -> None:
         if outcome.verdict is Verdict.SENT:

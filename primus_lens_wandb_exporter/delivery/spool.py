@@ -24,6 +24,7 @@ from .json_text import to_json
 
 _BODY, _CLAIMED, _NEW = ".body", ".claimed", ".new"
 _ASIDE = "aside"
+SPOOL = "spool"  # the folder below the output path
 _ABANDONED = 60.0  # seconds after which nobody is writing a file any more
 _FORMAT = 1
 
@@ -115,7 +116,7 @@ class Spool:
 
     def size(self) -> int:
         """Return the bytes of all files, those set aside included."""
-        return sum(state.st_size for folder in (self.folder, self._aside) for _, state in _files(folder))
+        return sum(state.st_size for folder in (self.folder, self.aside) for _, state in _files(folder))
 
     def waiting(self) -> list[str]:
         """Return the names of the files that wait, the oldest first; what is foreign is set aside."""
@@ -191,22 +192,27 @@ class Spool:
         os.close(claim.descriptor)
 
     def _set_aside(self, name: str, why: str) -> None:
-        path = os.path.join(self.folder, name)
-        self.last_error = f"{path} {why}; set aside in {self._aside}"
+        known_as = name.removesuffix(_CLAIMED).lstrip(".")
+        self.last_error = f"{known_as} {why}; set aside in {self.aside}"
         guard.debug(guard.REPORTER_PREFIX, self.last_error)
-        os.makedirs(self._aside, exist_ok=True)
-        os.rename(path, os.path.join(self._aside, name.removesuffix(_CLAIMED).lstrip(".")))
+        os.makedirs(self.aside, exist_ok=True)
+        os.rename(os.path.join(self.folder, name), os.path.join(self.aside, known_as))
 
     @property
-    def _aside(self) -> str:
+    def aside(self) -> str:
+        """The folder of what was set aside."""
         return os.path.join(self.folder, _ASIDE)
+
+    def count_aside(self) -> int:
+        """Return how many files were set aside, by any process."""
+        return sum(1 for _ in _files(self.aside))
 
 
 def make_spool(settings: Settings) -> Spool | None:
     """Return the spool below the output path, or None if there is to be none."""
     if not settings.writes_files or not settings.spool_size:
         return None
-    return Spool(os.path.join(os.path.abspath(settings.output_path), "spool"), settings.spool_size << 20)
+    return Spool(os.path.join(os.path.abspath(settings.output_path), SPOOL), settings.spool_size << 20)
 
 
 def _files(folder: str) -> Iterator[tuple[str, os.stat_result]]:

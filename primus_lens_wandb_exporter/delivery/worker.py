@@ -285,10 +285,10 @@ class Worker:
         replay, now = self._replay, monotonic()
         assert replay is not None
         self._replay_at = now + self.flush_interval
-        if replay.route.last_success and replay.route.healthy:
+        if any(lane.route.last_success and lane.spool and lane.route.healthy for lane in self.lanes):
             with guard.boundary, self._out_of_hands():
                 if replay.send_next(self._timeout()):
-                    self._replay_at = now + SPACING
+                    self._replay_at = max(now + SPACING, replay.route.open_at(hurried=True))
 
     def _settle_flushes(self) -> None:
         if self._flushes and (
