@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from . import evidence, guard, hints, payloads, stats
 from .capture import LogValue
+from .delivery.agenda import Agenda
 from .delivery.envelope import Envelope
 from .delivery.http_sink import HttpSink
 from .delivery.jsonl_sink import JsonlSink
@@ -68,7 +69,7 @@ class Exporter:
             route = Route(HttpSink(settings))
             spool = make_spool(settings)
             if spool is not None:
-                self._replay = Replay(spool, Route(HttpSink(settings)))
+                self._replay = Replay(spool, Route(HttpSink(settings)), settings.flush_interval)
             self._detections = Lane(
                 "detection", DETECTION_CAPACITY, self._pack_detections, route, spool, immediate=True
             )
@@ -85,10 +86,10 @@ class Exporter:
         )
         self.lanes = {lane.name: lane for lane in every if lane is not None}
         self.herald = Herald(self.lanes, self.stats)
+        lanes = list(self.lanes.values())
         self.worker = Worker(
-            list(self.lanes.values()),
-            batch_size=settings.batch_size,
-            flush_interval=settings.flush_interval,
+            lanes,
+            agenda=Agenda(lanes, settings.batch_size, settings.flush_interval),
             request_timeout=settings.request_timeout,
             retry_timeout=settings.retry_timeout,
             after_round=self.herald.after_round,

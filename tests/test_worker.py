@@ -11,6 +11,7 @@ import pytest
 from primus_lens_wandb_exporter import guard
 from primus_lens_wandb_exporter.delivery import route as route_module
 from primus_lens_wandb_exporter.delivery import worker as worker_module
+from primus_lens_wandb_exporter.delivery.agenda import Agenda
 from primus_lens_wandb_exporter.delivery.envelope import Outcome, Verdict
 from primus_lens_wandb_exporter.delivery.lane import Account, Lane
 from primus_lens_wandb_exporter.delivery.route import Route
@@ -31,17 +32,10 @@ class Delivery:
         self.batched = Lane("batched", 20, pack_together, Route(sink))
         self.immediate = Lane("immediate", 20, pack_together, Route(self.news), immediate=True)
         self.rounds = 0
-        usual = {
-            "batch_size": 5,
-            "flush_interval": NEVER,
-            "request_timeout": 5.0,
-            "retry_timeout": NEVER,
-        }
-        self.worker = Worker(
-            [self.immediate, self.batched],
-            after_round=self._count,
-            **{**usual, **settings},
-        )
+        lanes = [self.immediate, self.batched]
+        agenda = Agenda(lanes, settings.pop("batch_size", 5), settings.pop("flush_interval", NEVER))
+        usual = {"request_timeout": 5.0, "retry_timeout": NEVER}
+        self.worker = Worker(lanes, agenda=agenda, after_round=self._count, **{**usual, **settings})
 
     def _count(self) -> None:
         self.rounds += 1

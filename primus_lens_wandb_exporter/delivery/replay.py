@@ -6,7 +6,7 @@ from time import monotonic
 
 from .. import guard
 from .envelope import Outcome, Verdict
-from .route import Route
+from .route import SPACING, Route
 from .spool import Claim, Spool
 
 
@@ -14,13 +14,27 @@ class Replay:
     """Used by one thread.
 
     The route is its own: a body of a workload that is long gone must not hold up what is new.
+
+    Args:
+        spool: what is sent.
+        route: the way it takes.
+        interval: seconds after which an empty spool is looked at again.
     """
 
-    def __init__(self, spool: Spool, route: Route) -> None:
+    def __init__(self, spool: Spool, route: Route, interval: float = 0.0) -> None:
         self.spool = spool
         self.route = route
+        self.due_at = 0.0  # monotonic time of the next step
+        self._interval = interval
         self.sent = 0  # weight
         self._names: list[str] = []  # to be tried, the oldest last
+
+    def step(self, timeout: float, *, well: bool) -> None:
+        """Send one body if the other side is `well` and there is one, and set when to come again."""
+        now = monotonic()
+        self.due_at = now + self._interval
+        if well and self.send_next(timeout):
+            self.due_at = max(now + SPACING, self.route.open_at(hurried=True))
 
     def send_next(self, timeout: float) -> Outcome | None:
         """Send the oldest file that can be claimed; return what became of it, None if there is none."""

@@ -1,8 +1,6 @@
 """The one daemon thread that empties the lanes.
 
-It starts at the first item, knows the process it belongs to, and sleeps interruptibly. When a lane
-is due: `batch_size` items wait, or `flush_interval` has passed, or the lane is immediate, or somebody
-waits for the queues to be empty; and its route is open.
+It starts at the first item, knows the process it belongs to, and sleeps interruptibly.
 """
 
 from __future__ import annotations
@@ -16,13 +14,13 @@ from time import monotonic
 from typing import Any
 
 from .. import guard
+from .agenda import Agenda
 from .bell import Bell
 from .courtesy import give_way
 from .departure import Departure
 from .envelope import Outcome, Verdict
 from .lane import Lane
 from .replay import Replay
-from .route import SPACING
 
 _PAUSE_AFTER_FAULT = 1.0
 _SECONDS_BETWEEN_STARTS = 5.0
@@ -36,21 +34,18 @@ class Worker:
         self,
         lanes: Sequence[Lane[Any]],
         *,
-        batch_size: int,
-        flush_interval: float,
+        agenda: Agenda,
         request_timeout: float,
         retry_timeout: float,
         after_round: Callable[[], None],
         replay: Replay | None = None,
     ) -> None:
         self.lanes = lanes
-        self.batch_size = batch_size
-        self.flush_interval = flush_interval
         self.request_timeout = request_timeout
         self.retry_timeout = retry_timeout
         self.after_round = after_round
+        self._agenda = agenda
         self._replay = replay
-        self._replay_at = 0.0
         self.pid = os.getpid()
         self.thread: threading.Thread | None = None  # once it was started
         self._start_failed_at: float | None = None
@@ -158,9 +153,9 @@ class Worker:
         if self._departure is not None and not self._stopping:
             self._begin_stop()
         self._make_room()
-        due = [lane for lane in self.lanes if self._due_at(lane) <= monotonic()]
+        due = self._due()
         for lane in due:
-            if self._due_at(lane) <= monotonic():  # the lane before may have found the route broken
+            if lane in self._due():  # the lane before may have found the route broken
                 self._serve(lane)
         if self._replay_due_at <= monotonic():
             self._replay_one()
@@ -186,33 +181,16 @@ class Worker:
     def _hurried(self) -> bool:
         return self._stopping or bool(self._flushes)
 
-    def _due_at(self, lane: Lane[Any]) -> float:
-        if lane.idle:
-            return math.inf
-        queue, hurried = lane.queue, self._hurried
-        ready = 0.0
-        if not (lane.in_hand or hurried or len(queue) >= self._enough(lane)):
-            ready = queue.waiting_from() + self.flush_interval
-        open_at = lane.route.open_at(hurried=hurried or lane.immediate or queue.half_full)
-        return max(ready, open_at)
-
-    def _enough(self, lane: Lane[Any]) -> int:
-        """Return how many waiting items are worth a request."""
-        return 1 if lane.immediate else min(self.batch_size, lane.queue.half)
+    def _due(self) -> list[Lane[Any]]:
+        now, hurried = monotonic(), self._hurried
+        return [lane for lane in self.lanes if self._agenda.due_at(lane, hurried=hurried) <= now]
 
     def _sleep(self) -> None:
         """Sleep until a lane is due, a route opens or somebody calls."""
-        now = monotonic()
-        until = now + self.flush_interval
-        for lane in self.lanes:
-            opens_at = lane.route.open_at(hurried=False)
-            lane.wake_at = self._enough(lane)
-            if opens_at > now and not lane.immediate:  # only a crowd is let in earlier
-                lane.wake_at = lane.queue.half
-                until = min(until, opens_at)
+        until = min(self._agenda.set_wake_marks(), self._replay_due_at)
         self._bell.silence()
         # What came in before is seen here; what comes later rings.
-        until = min(until, self._replay_due_at, *(self._due_at(lane) for lane in self.lanes))
+        until = min(until, self._agenda.next_due(hurried=self._hurried))
         if self._departure is None or self._stopping:
             self._wait(max(0.0, until - monotonic()))
 
@@ -278,17 +256,14 @@ class Worker:
 
     @property
     def _replay_due_at(self) -> float:
-        return math.inf if self._replay is None or self._hurried else self._replay_at
+        return math.inf if self._replay is None or self._hurried else self._replay.due_at
 
     def _replay_one(self) -> None:
         """Send one body from the spool, if the other side is known to be well."""
-        replay, now = self._replay, monotonic()
-        assert replay is not None
-        self._replay_at = now + self.flush_interval
-        if any(lane.route.last_success and lane.spool and lane.route.healthy for lane in self.lanes):
-            with guard.boundary, self._out_of_hands():
-                if replay.send_next(self._timeout()):
-                    self._replay_at = max(now + SPACING, replay.route.open_at(hurried=True))
+        assert self._replay is not None
+        well = any(lane.spool and lane.route.last_success and lane.route.healthy for lane in self.lanes)
+        with guard.boundary, self._out_of_hands():
+            self._replay.step(self._timeout(), well=well)
 
     def _settle_flushes(self) -> None:
         if self._flushes and (
