@@ -70,7 +70,7 @@ def on_stand_in() -> dict[str, Any]:
             "without": quiet(lambda: measure(without, **options)),
         }
 
-    time_calls(with_it)  # announces the run, starts the worker, imports `requests`
+    time_calls(with_it)  # announces the run, starts the worker
     return {
         "mean": interleave(_ROUNDS, batches(mean_cost)),
         "flat out": interleave(_ROUNDS, batches(time_calls)),
