@@ -23,6 +23,14 @@ def _text(text: str) -> str:
     return text
 
 
+def _path(text: str) -> str:
+    """Return it absolute: what a name means may not depend on where the program goes later."""
+    try:
+        return os.path.abspath(text)
+    except OSError:  # the working directory is gone
+        raise ValueError("expected an absolute path") from None
+
+
 def _positive_int(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError("expected a whole number of at least 1")
@@ -137,7 +145,7 @@ class Settings:
         "`false`: no local files, even with an output path.",
     )
     output_path: str = _setting(
-        _OURS + "OUTPUT_PATH", "", _text, "Folder for local JSONL files; unset: none are written."
+        _OURS + "OUTPUT_PATH", "", _path, "Folder for local JSONL files; unset: none are written."
     )
     spool_size: int = _setting(
         _OURS + "SPOOL_SIZE",
@@ -167,14 +175,14 @@ class Settings:
     )
     token: str = _setting(_OURS + "TOKEN", "", _text, "Bearer token.", secret=True)
     token_file: str = _setting(
-        _OURS + "TOKEN_FILE", "", _text, "File with the bearer token, read again when it changes."
+        _OURS + "TOKEN_FILE", "", _path, "File with the bearer token, read again when it changes."
     )
     headers: tuple[tuple[str, str], ...] = _setting(
         _OURS + "HEADERS", (), _headers, "Extra request headers, `NAME=VALUE,…`.", secret=True
     )
-    ca_file: str = _setting(_OURS + "CA_FILE", "", _text, "CA certificates (PEM) to trust.")
-    client_cert: str = _setting(_OURS + "CLIENT_CERT", "", _text, "Client certificate (PEM).")
-    client_key: str = _setting(_OURS + "CLIENT_KEY", "", _text, "Key of the client certificate.")
+    ca_file: str = _setting(_OURS + "CA_FILE", "", _path, "CA certificates (PEM) to trust.")
+    client_cert: str = _setting(_OURS + "CLIENT_CERT", "", _path, "Client certificate (PEM).")
+    client_key: str = _setting(_OURS + "CLIENT_KEY", "", _path, "Key of the client certificate.")
     proxy: str = _setting(
         _OURS + "PROXY",
         "auto",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,6 +122,32 @@ def test_a_bad_value_costs_one_warning_and_the_default_is_used(name: str, text: 
     assert warning.startswith(f"{VARIABLES[name]}=")
     assert "expected" in warning or "not valid" in warning
     assert loaded.settings.workload_uid == "w"
+
+
+PATHS = ["output_path", "token_file", "ca_file", "client_cert", "client_key"]
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_relative_path_is_one_of_the_working_directory_at_the_time(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    loaded = load({VARIABLES[name]: "some/place"})
+    assert getattr(loaded.settings, name) == str(tmp_path / "some" / "place")
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_relative_path_is_a_bad_value_where_the_working_directory_is_gone(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert getattr(load({VARIABLES[name]: "/some/place"}).settings, name) == "/some/place"
+    loaded = load({VARIABLES[name]: "some/place"})
+    assert getattr(loaded.settings, name) == ""
+    assert [warning.startswith(f"{VARIABLES[name]}=") for warning in loaded.warnings] == [True]
 
 
 def test_an_empty_or_blank_value_is_as_good_as_none() -> None:
