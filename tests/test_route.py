@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +75,12 @@ def test_back_off_uses_the_whole_range_so_that_pods_come_back_apart() -> None:
     assert min(delays) < LONGEST_BACKOFF / 3
     assert max(delays) > LONGEST_BACKOFF * 2 / 3
     assert len(set(delays)) > 100
+
+
+def test_back_off_leaves_the_programs_random_numbers_alone() -> None:
+    before = random.getstate()
+    route_after(RETRY, RETRY)
+    assert random.getstate() == before
 
 
 def test_success_ends_the_back_off() -> None:

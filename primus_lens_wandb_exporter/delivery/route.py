@@ -11,6 +11,8 @@ SPACING = 1.0  # seconds between two requests, unless a queue is half full
 _LONGEST_BACKOFF = 30.0
 _LONGEST_RETRY_AFTER = 120.0
 
+_dice = random.SystemRandom()  # a training that seeds `random` expects its numbers for itself
+
 
 class Route:
     """A sink with its health; used by the worker thread alone."""
@@ -67,6 +69,6 @@ class Route:
         if outcome.retry_after is not None:
             delay = max(SPACING, min(outcome.retry_after, _LONGEST_RETRY_AFTER))
         else:  # full jitter, on top of the spacing: pods that failed together come back apart
-            delay = SPACING + random.uniform(0.0, min(_LONGEST_BACKOFF, 2.0 ** min(self.failures, 10)))
+            delay = SPACING + _dice.uniform(0.0, min(_LONGEST_BACKOFF, 2.0 ** min(self.failures, 10)))
         self.failures += 1
         self._retry_at = monotonic() + delay
