@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 from primus_lens_wandb_exporter import guard
 
 from .support.processor import Processor
-from .support.scripts import ScriptRunner, clean_environ
+from .support.scripts import REPOSITORY, ScriptRunner, clean_environ
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,3 +64,14 @@ def scripts(tmp_path: Path, processor: Processor) -> ScriptRunner:
         "PRIMUS_LENS_WANDB_DEBUG": "true",
     }
     return ScriptRunner(tmp_path, environ)
+
+
+@pytest.fixture
+def direct(scripts: ScriptRunner) -> ScriptRunner:
+    """Runs scripts that begin with `DIRECT`, and whose batches go out at their end."""
+    scripts.environ.update(
+        PACKAGE_FOLDER=str(REPOSITORY),
+        PRIMUS_LENS_WANDB_BATCH_SIZE="1000",
+        PRIMUS_LENS_WANDB_FLUSH_INTERVAL="3600",
+    )
+    return scripts

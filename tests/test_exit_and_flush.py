@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 import socket
-import sys
-import threading
 from collections.abc import Iterator
 
 import pytest
-from werkzeug import Request
 
+from .support.direct import DIRECT
 from .support.processor import Processor
-from .support.scripts import REPOSITORY, ScriptRunner
+from .support.scripts import ScriptRunner
 
 SILENT = {"PRIMUS_LENS_WANDB_DEBUG": "false"}
 
-# Reports without wandb, as the hook does with it.
-DIRECT = """
-import os, sys, time
-sys.path.insert(0, os.environ["PACKAGE_FOLDER"])
-from primus_lens_wandb_exporter.exporter import get_exporter
-from primus_lens_wandb_exporter.payloads import LogCall
-exporter = get_exporter()
-def log(name, count=5):
-    for i in range(count):
-        exporter.record(*LogCall("run-1", time.time(), i, {name: float(i)}, {}))
-"""
-
-
-@pytest.fixture
-def direct(scripts: ScriptRunner) -> ScriptRunner:
-    """Runs scripts that begin with `DIRECT`, and whose batches go out at their end."""
-    scripts.environ.update(
-        PACKAGE_FOLDER=str(REPOSITORY),
-        PRIMUS_LENS_WANDB_BATCH_SIZE="1000",
-        PRIMUS_LENS_WANDB_FLUSH_INTERVAL="3600",
-    )
-    return scripts
-
-
-FIVE = [(i, float(i)) for i in range(5)]
 LOGGING = """
     import os, sys, wandb
     run = wandb.init()
@@ -174,109 +147,6 @@ exporter.flush(1)
     assert finished.stderr == ""
 
 
-def test_a_multiprocessing_child_delivers_its_own_run(
-    scripts: ScriptRunner, processor: Processor
-) -> None:
-    scripts.run(
-        """
-        import multiprocessing
-        import wandb
-
-        def work(number):
-            run = wandb.init(name=f"child-{number}")
-            for i in range(20):
-                run.log({f"child-{number}": i})
-
-        if __name__ == "__main__":
-            context = multiprocessing.get_context("fork")
-            children = [context.Process(target=work, args=(number,)) for number in range(2)]
-            for child in children:
-                child.start()
-            for child in children:
-                child.join()
-                assert child.exitcode == 0
-        """
-    )
-    for number in range(2):
-        assert processor.series(f"child-{number}") == [(i, float(i)) for i in range(20)]
-    assert len(processor.detections) == 2
-
-
-def test_a_forked_child_leaves_the_parents_backlog_alone(
-    direct: ScriptRunner, processor: Processor
-) -> None:
-    finished = direct.run(
-        DIRECT
-        + """
-import threading
-log("parent")
-child = os.fork()
-if not child:
-    print(exporter.worker.thread, threading.active_count(), exporter.stats()["accepted"], flush=True)
-    sys.exit()
-os.waitpid(child, 0)
-"""
-    )
-    assert finished.stdout == "None 1 {'detection': 0, 'metrics': 0, 'logs': 0}\n"
-    assert processor.series("parent") == FIVE
-    assert len(processor.points) == 5
-
-
-def test_a_forked_child_that_logs_delivers_its_own_points_once(
-    direct: ScriptRunner, processor: Processor
-) -> None:
-    direct.run(
-        DIRECT
-        + """
-log("parent")
-child = os.fork()
-log("parent goes on" if child else "child")
-if child:
-    assert os.waitpid(child, 0)[1] == 0
-"""
-    )
-    for name in ("parent", "parent goes on", "child"):
-        assert processor.series(name) == FIVE
-    assert len(processor.points) == 15
-
-
-def test_a_child_forked_while_a_request_is_under_way_does_not_hang(
-    direct: ScriptRunner, processor: Processor
-) -> None:
-    """The parent's worker is in the middle of a request, and a producer holds the queue's lock."""
-    child_is_done = threading.Event()
-
-    def answer(request: Request) -> None:
-        if b'"child"' in request.get_data():
-            child_is_done.set()
-        else:
-            assert child_is_done.wait(60)
-
-    processor.answer = answer
-    direct.run(
-        DIRECT
-        + """
-import threading
-log("parent")
-exporter.worker.flush(0.05)
-with exporter.lanes["metrics"].queue._lock, exporter._skip_lock, exporter.worker._starting:
-    def fork():
-        child = os.fork()
-        if not child:
-            log("child")
-            exporter.skip("Image", 1)
-            exporter.flush(60)
-            os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
-    thread = threading.Thread(target=fork)
-    thread.start()
-    thread.join()
-"""
-    )
-    assert processor.series("child") == FIVE
-    assert processor.series("parent") == FIVE
-
-
 def test_the_worker_imports_nothing(scripts: ScriptRunner, processor: Processor) -> None:
     """A child forked in the middle of an import would have half a module, and its lock for good."""
     finished = scripts.run(
@@ -300,27 +170,3 @@ def test_the_worker_imports_nothing(scripts: ScriptRunner, processor: Processor)
     assert processor.series("a") == [(0, 1.0)]
     assert processor.detections
     assert processor.log_entries
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="forks by the C library's name")
-def test_a_child_that_was_forked_behind_pythons_back_delivers_its_own_points(
-    direct: ScriptRunner, processor: Processor
-) -> None:
-    direct.run(
-        DIRECT
-        + """
-import ctypes
-log("warm-up")
-assert exporter.flush(60)
-log("parent")
-child = ctypes.PyDLL(None).fork()
-if not child:
-    log("child")
-    exporter.flush(5)
-    os._exit(0)
-assert os.waitpid(child, 0)[1] == 0
-"""
-    )
-    assert processor.series("child") == FIVE
-    assert processor.series("parent") == FIVE
-    assert len(processor.points) == 15

@@ -32,10 +32,15 @@ class Finished(NamedTuple):
     debug: str
 
     @property
+    def all_stats(self) -> list[dict[str, Any]]:
+        """What each call of `print_stats()` printed, in whatever process."""
+        lines = [line for line in self.stdout.splitlines() if line.startswith("STATS ")]
+        return [dict(json.loads(line.removeprefix("STATS "))) for line in lines]
+
+    @property
     def stats(self) -> dict[str, Any]:
         """What the script's last call of `print_stats()` printed."""
-        lines = [line for line in self.stdout.splitlines() if line.startswith("STATS ")]
-        return dict(json.loads(lines[-1].removeprefix("STATS ")))
+        return self.all_stats[-1]
 
 
 class ScriptRunner:
