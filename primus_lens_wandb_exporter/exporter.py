@@ -54,7 +54,6 @@ class Exporter:
     def _assemble(self) -> None:
         """Make lanes and worker, with nothing in them. Only assigns: a fork's child runs this."""
         settings = self.settings
-        self._canary = make_fork_canary()
         self._sampler: Sampler | None = None
         if settings.enhance_metrics:
             self._sampler = make_sampler(settings.flush_interval)
@@ -95,6 +94,7 @@ class Exporter:
             after_round=self.herald.after_round,
             replay=self._replay,
         )
+        self._canary = make_fork_canary()  # last: whoever sees it has all of the above
 
     # Called by the hook, in the user's threads.
 
@@ -168,8 +168,10 @@ class Exporter:
 
     def renew_in_child(self) -> None:
         """Drop what the parent had in hand, which the parent will send."""
-        self._sigterm.forget()
-        self._assemble()
+        guard.begin_anew()
+        with guard.boundary:
+            self._sigterm.forget()
+            self._assemble()
 
     # Called by the worker thread.
 

@@ -60,6 +60,12 @@ def swallow(error: Exception) -> None:
         raise error
 
 
+def begin_anew() -> None:
+    """Forget, in a child that was just forked, what its parent counted and said."""
+    global internal_errors, _last_warning
+    internal_errors, _last_warning = 0, None
+
+
 def debug(prefix: str, message: str) -> None:
     """Print one line to standard error if the debug log is on."""
     if debug_enabled:

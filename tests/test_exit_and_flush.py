@@ -170,3 +170,27 @@ def test_the_worker_imports_nothing(scripts: ScriptRunner, processor: Processor)
     assert processor.series("a") == [(0, 1.0)]
     assert processor.detections
     assert processor.log_entries
+
+
+def test_what_was_older_than_the_flush_interval_survives_a_kill(
+    scripts: ScriptRunner, processor: Processor
+) -> None:
+    """Detection goes out at once, the rest after the interval, or the spacing of a second."""
+    process = scripts.start(
+        """
+        import time, wandb
+        run = wandb.init()
+        run.log({"old": 1})
+        time.sleep(2.5)
+        run.log({"new": 2})
+        print("ready", flush=True)
+        time.sleep(60)
+        """,
+        environ={"PRIMUS_LENS_WANDB_FLUSH_INTERVAL": "0.5"},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    process.communicate()
+    assert processor.detections
+    assert processor.series("old") == [(0, 1.0)]

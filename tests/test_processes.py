@@ -592,3 +592,34 @@ def test_forking_warns_of_threads_only_where_it_does_without_us(scripts: ScriptR
         """,
     )
     assert finished.stdout.startswith("0 0\n")
+
+
+def test_a_child_whose_renewal_fails_neither_prints_nor_loses_in_silence(
+    direct: ScriptRunner, processor: Processor
+) -> None:
+    finished = direct.run(
+        DIRECT
+        + """
+import primus_lens_wandb_exporter.exporter as module
+log("parent")
+original, pid = module.HttpSink, os.getpid()
+def broken(settings):
+    if os.getpid() != pid and not broken.done:
+        broken.done = True
+        raise MemoryError("once")
+    return original(settings)
+broken.done = False
+module.HttpSink = broken
+child = os.fork()
+if not child:
+    log("child")
+    exporter.shutdown()
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+""",
+        environ={"PRIMUS_LENS_WANDB_DEBUG": "false"},  # where it is on, an internal error fails `run`
+        options=["-W", "ignore"],
+    )
+    assert finished.stderr == ""
+    assert processor.series("parent") == FIVE
+    assert processor.series("child") == FIVE
