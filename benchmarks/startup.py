@@ -5,19 +5,23 @@ from __future__ import annotations
 import ast
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from primus_lens_wandb_exporter.bootstrap import HOOK_SWITCH
+
 from .pairs import Figure, added, interleave
 from .table import Row
-from .workshop import Workshop
+from .workshop import HOOK_FOLDER, Workshop
 
 TITLE = "Start-up of `python -c pass`, our wheel in a bare venv"
 
 _ROUNDS = 200
 _PEER_ROUNDS = 9
+_WANDB_ROUNDS = 21
 _ALLOWED = {
     "_primus_lens_wandb_exporter",
     "primus_lens_wandb_exporter",
@@ -101,7 +105,22 @@ def measure(workshop: Workshop) -> Iterator[Row]:
     surplus = len(extra - _ALLOWED)
     yield Row("modules beyond our own entry files", Figure(surplus, surplus, surplus, 1), "", 0)
     yield Row(f"    loaded: {', '.join(sorted(extra))}", None)
+    yield from _with_wandb(workshop)
     yield from _peers(workshop)
+
+
+def _with_wandb(workshop: Workshop) -> Iterator[Row]:
+    """All that the worker needs is loaded then, so that it never holds the GIL for an import."""
+    command = [sys.executable, "-c", "import wandb"]
+    hooked = {**workshop.environ, "PYTHONPATH": str(HOOK_FOLDER), HOOK_SWITCH: "true"}
+    variants = {
+        "with": lambda: time_start(command, hooked),
+        "without": lambda: time_start(command, {**hooked, HOOK_SWITCH: "false"}),
+    }
+    interleave(1, variants)
+    starts = interleave(_WANDB_ROUNDS, variants)
+    walls = ([start.wall for start in starts[name]] for name in ("with", "without"))
+    yield Row("`import wandb`, elapsed", added(*walls), "ms")
 
 
 def _peers(workshop: Workshop) -> Iterator[Row]:
