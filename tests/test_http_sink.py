@@ -230,7 +230,7 @@ def test_each_answer_has_its_verdict(
     assert outcome.retry_after is None
     if verdict is not Verdict.SENT:
         assert outcome.reason == f"http_{status}"
-        assert outcome.detail.startswith(f"{status} {text}".strip()[:10])
+        assert outcome.detail.startswith(f"{status} {text[:1]}".replace("\0", "?").strip())
 
 
 @pytest.mark.parametrize(
@@ -249,6 +249,20 @@ def test_a_success_that_is_no_processors_is_retried(
 def test_a_long_answer_is_cut(make_sink: HttpSinks, processor: Processor) -> None:
     processor.answer = lambda request: Response("x" * 100_000, 500)
     assert len(make_sink(processor.url).send(an_envelope(), 5).detail) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("<html>\r\n<title>502</title>\r\n", "500 <html> <title>502</title>"),
+        ("\x1b[31mred\x00\u202e\u2028end", "500 ?[31mred?? end"),
+    ],
+)
+def test_what_an_answer_says_is_one_harmless_line(
+    make_sink: HttpSinks, processor: Processor, text: str, detail: str
+) -> None:
+    processor.answer = lambda request: Response(text, 500)
+    assert make_sink(processor.url).send(an_envelope(), 5).detail == detail
 
 
 def retry_after(make_sink: HttpSinks, processor: Processor, text: str) -> float | None:
@@ -372,6 +386,8 @@ def test_a_connection_that_breaks_or_speaks_no_http_is_retried(
 ) -> None:
     outcome = make_sink(impolite_server.url).send(an_envelope(), 5)
     assert outcome.verdict is Verdict.RETRY
+    assert outcome.reason in ("broken", "garbage")
+    assert not outcome.unreachable  # an exit has more patience with it
     assert outcome.detail
 
 
@@ -474,3 +490,19 @@ def test_a_certificate_file_that_is_missing_is_retried_until_it_is_mounted(
     outcome = make_sink(base(tls_server), **{setting: "/nowhere/file.pem"}).send(an_envelope(), 5)
     assert outcome.verdict is Verdict.RETRY
     assert "/nowhere/file.pem" in outcome.detail
+
+
+@pytest.mark.parametrize("tls_server", ["mutual"], indirect=True)
+def test_a_client_certificate_that_is_renewed_is_read_again(
+    make_sink: HttpSinks, tls_server: HTTPServer, authority: trustme.CA, ca_file: str, tmp_path: Path
+) -> None:
+    certificate = tmp_path / "client.pem"
+    trustme.CA().issue_cert("client@example.org").private_key_and_cert_chain_pem.write_to_path(
+        str(certificate)
+    )
+    sink = make_sink(base(tls_server), ca_file=ca_file, client_cert=str(certificate))
+    outcome = sink.send(an_envelope(), 5)
+    assert outcome.verdict is Verdict.RETRY
+    renewed = authority.issue_cert("client@example.org").private_key_and_cert_chain_pem
+    renewed.write_to_path(str(certificate))
+    assert sink.send(an_envelope(), 5).verdict is Verdict.SENT

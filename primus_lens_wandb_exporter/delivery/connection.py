@@ -46,6 +46,7 @@ class Connection:
 
     def __init__(self, base_url: str, proxy: str, make_context: Callable[[], ssl.SSLContext]) -> None:
         origin = _split(base_url, ("http", "https"))
+        self.reached = False  # whether the last post had somebody to talk to
         self._path = origin.path
         self._headers = _credentials(origin, "Authorization")
         self._connection = _make_connection(origin, proxy, make_context)
@@ -58,7 +59,7 @@ class Connection:
 
         Raises:
             OSError: no connection, or it broke, or the answer is not HTTP; `socket.timeout` when
-                the time is up.
+                the time is up; it says for what.
             ValueError: the URL or a header has a character in it that HTTP has no form for.
         """
         deadline = monotonic() + timeout
@@ -66,9 +67,11 @@ class Connection:
         if connection.sock is not None and _is_dropped(connection.sock):
             connection.close()
         connection.timeout = timeout
+        self.reached = connection.sock is not None
         try:
             if connection.sock is None:
                 connection.connect()
+                self.reached = True
             connection.sock.settimeout(max(0.001, deadline - monotonic()))
             connection.response_class = partial(_respond, deadline)  # type: ignore[assignment]
             connection.request("POST", self._path + path, body, {**self._headers, **headers})
@@ -84,6 +87,10 @@ class Connection:
         except http.client.HTTPException as error:
             connection.close()
             raise ConnectionAbortedError(f"{type(error).__name__}: {error}") from error
+        except socket.timeout:
+            connection.close()
+            awaited = "answer" if self.reached else "connection"
+            raise socket.timeout(f"no {awaited} within {timeout:g} s") from None
         except BaseException:
             connection.close()
             raise

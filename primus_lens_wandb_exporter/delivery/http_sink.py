@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import socket
+import ssl
 from email.utils import parsedate_to_datetime
 from functools import partial
 from time import time
@@ -19,6 +20,8 @@ from .tls import make_context
 
 _TRANSIENT_400 = "no valid workload found"  # the processor has not seen the pod yet
 _RETRIED = frozenset({401, 403, 408, 425, 429})  # 401 and 403: a token that is being rotated
+# A client's certificate is refused by an alert, or by hanging up.
+_PERHAPS_A_CERTIFICATE = (ssl.SSLError, ConnectionResetError)
 _LONGEST_DETAIL = 200  # characters of an answer that are kept
 
 
@@ -54,6 +57,12 @@ class HttpSink:
         except socket.timeout as error:
             return Outcome(Verdict.RETRY, "timeout", _name(error))
         except OSError as error:  # also a certificate or key that cannot be read
+            reached = self._connection is not None and self._connection.reached
+            if isinstance(error, _PERHAPS_A_CERTIFICATE):  # it may be renewed: read the files again
+                self.close()
+                self._connection = None
+            if reached:
+                return Outcome(Verdict.RETRY, "broken", _name(error))
             return Outcome(Verdict.RETRY, "unreachable", _name(error), unreachable=True)
         except ValueError as error:  # it will be none the next time; its text may hold a password
             detail = f"{type(error).__name__}: the URL, the proxy or a header is not valid"
@@ -100,7 +109,7 @@ class HttpSink:
 def _judge(answer: Answer) -> Outcome:
     status = answer.status
     text = answer.body.decode(errors="replace").strip()
-    detail, reason = f"{status} {text[:_LONGEST_DETAIL]}".strip(), f"http_{status}"
+    detail, reason = _one_line(f"{status} {text}"), f"http_{status}"
     if 200 <= status < 300:
         if text.startswith("{"):  # what the contract promises
             return Outcome(Verdict.SENT)
@@ -128,4 +137,10 @@ def _seconds(text: str) -> float | None:
 
 
 def _name(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"[:_LONGEST_DETAIL]
+    return _one_line(f"{type(error).__name__}: {error}")
+
+
+def _one_line(text: str) -> str:
+    """Return the beginning of a text that another side may have chosen, fit for a line of a log."""
+    text = " ".join(text[: 2 * _LONGEST_DETAIL].split())[:_LONGEST_DETAIL]
+    return "".join(char if char.isprintable() else "?" for char in text)
