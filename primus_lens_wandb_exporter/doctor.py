@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import bootstrap, import_hook, payloads
-from .delivery.envelope import Envelope, Outcome, Verdict
+from .advice import advice_on_endpoint
+from .delivery.envelope import Envelope, Verdict
 from .delivery.http_sink import HttpSink
 from .settings import Loaded, Settings, load
 
@@ -219,19 +220,7 @@ def _examine_endpoint(settings: Settings) -> Finding:
     url = settings.shown_url
     if outcome.verdict is Verdict.SENT:
         return Finding("endpoint", True, f"{url} takes a metrics body")
-    return Finding("endpoint", False, f"{url}: {outcome.detail}", _endpoint_advice(outcome))
-
-
-def _endpoint_advice(outcome: Outcome) -> str:
-    if outcome.reason in ("unreachable", "timeout", "bad_endpoint"):
-        return "check PRIMUS_LENS_API_BASE_URL, network policy, proxy and certificates"
-    if outcome.reason in ("http_401", "http_403"):
-        return "check PRIMUS_LENS_WANDB_TOKEN or PRIMUS_LENS_WANDB_TOKEN_FILE"
-    if outcome.reason == "http_404":
-        return "check the path of PRIMUS_LENS_API_BASE_URL; it usually ends in /api/v1"
-    if outcome.verdict is Verdict.RETRY and outcome.reason == "http_400":
-        return "the processor does not know this pod yet; check WORKLOAD_UID and POD_NAME, or wait"
-    return "look at the telemetry-processor's own log"
+    return Finding("endpoint", False, f"{url}: {outcome.detail}", advice_on_endpoint(outcome))
 
 
 def _examine_output(settings: Settings) -> Finding:
