@@ -30,7 +30,8 @@ class Agenda:
         ready = 0.0
         if not (lane.in_hand or hurried or len(queue) >= self._enough(lane)):
             ready = queue.waiting_from() + self._flush_interval
-        return max(ready, lane.route.open_at(hurried=hurried or lane.immediate or queue.half_full))
+        at_once = hurried or (lane.immediate and not lane.failed_at) or queue.half_full
+        return max(ready, lane.route.open_at(hurried=at_once))
 
     def next_due(self, *, hurried: bool) -> float:
         """Return when the first lane is due, in `flush_interval` seconds at the latest."""

@@ -58,6 +58,7 @@ class Lane(Generic[T]):
         self.spool = spool
         self.immediate = immediate  # goes out at once: neither batched nor spaced
         self.wake_at = 1  # as many waiting items wake the worker
+        self.failed_at = 0.0  # monotonic time of the last answer, if that was to try again
         self.sent = 0
         self.spooled = 0
         self.in_hand = 0  # weight taken from the queue and not settled yet
@@ -132,6 +133,7 @@ class Lane(Generic[T]):
         Without `halve`, a refused envelope is lost as a whole: to find the one bad entry takes time.
         """
         envelope = self._outbox[0]
+        self.failed_at = time.monotonic() if outcome.verdict is Verdict.RETRY else 0.0
         if outcome.verdict is Verdict.RETRY:
             if time.monotonic() - envelope.created >= retry_timeout and not self._keep(envelope):
                 self._outbox.popleft()

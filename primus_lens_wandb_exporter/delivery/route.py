@@ -7,6 +7,7 @@ from time import monotonic, time
 
 from .envelope import Envelope, Outcome, Sink, Verdict
 
+_REFUSALS_IN_A_HURRY = 30  # more than successes, until requests are spaced whatever waits
 SPACING = 1.0  # seconds between two requests, unless a queue is half full
 _LONGEST_BACKOFF = 30.0
 _LONGEST_RETRY_AFTER = 120.0
@@ -25,6 +26,7 @@ class Route:
         self.last_error = ""
         self.last_success: float | None = None  # Unix time, seconds
         self.unreachable = False
+        self._refusals = 0  # more than successes
         self._last_request = -SPACING
         self._retry_at = 0.0
 
@@ -33,11 +35,16 @@ class Route:
         """Whether the last request, if there was one, was answered with anything but a failure."""
         return not self.failures
 
+    @property
+    def is_refusing(self) -> bool:
+        """Whether it refuses so much that to look for what it takes has to be slow."""
+        return self._refusals >= _REFUSALS_IN_A_HURRY
+
     def open_at(self, *, hurried: bool) -> float:
         """Return the earliest monotonic time of the next request; if `hurried`, spacing is left out."""
         if self.failures:
             return self._retry_at
-        return 0.0 if hurried else self._last_request + SPACING
+        return 0.0 if hurried and not self.is_refusing else self._last_request + SPACING
 
     def try_once_more(self) -> None:
         """Allow the next request now if nothing answered the last one, else at the normal spacing."""
@@ -55,6 +62,7 @@ class Route:
             outcome = Outcome(Verdict.DROP, "internal_error", f"{type(error).__name__}: {error}")
         if outcome.verdict is Verdict.SENT:
             self.last_success = time()
+            self._refusals = max(0, self._refusals - 1)
         else:
             self.errors += 1
             self.last_error = outcome.detail or outcome.reason
@@ -62,6 +70,8 @@ class Route:
             self._back_off(outcome)
         else:
             self.failures = 0
+            if outcome.verdict is not Verdict.SENT:
+                self._refusals = min(_REFUSALS_IN_A_HURRY, self._refusals + 1)
         return outcome
 
     def _back_off(self, outcome: Outcome) -> None:

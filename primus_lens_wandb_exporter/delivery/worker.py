@@ -153,7 +153,7 @@ class Worker:
         if self._departure is not None and not self._stopping:
             self._begin_stop()
         self._make_room()
-        due = self._due()
+        due = sorted(self._due(), key=lambda lane: lane.failed_at)  # who stumbles holds up no other
         for lane in due:
             if lane in self._due():  # the lane before may have found the route broken
                 self._serve(lane)
@@ -216,7 +216,7 @@ class Worker:
                 self._progress += 1
                 if self._departure is not None:
                     self._departure.note_progress()
-            if not lane.in_hand:
+            if not lane.in_hand or (outcome.verdict is not Verdict.SENT and lane.route.is_refusing):
                 return
 
     @contextmanager
