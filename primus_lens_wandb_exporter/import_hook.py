@@ -44,11 +44,13 @@ class PostImportFinder:
         self._searching.add(thread)
         try:
             spec = self._ask_the_others(fullname, path, target)
+            if spec is not None and spec.loader is not None:
+                self._shadow_exec_module(spec.loader)
+            return spec
+        except Exception:  # ours, or a finder's that will raise it again when it is asked after us
+            return None
         finally:
             self._searching.discard(thread)
-        if spec is not None and spec.loader is not None:
-            self._shadow_exec_module(spec.loader)
-        return spec
 
     def _ask_the_others(
         self,
