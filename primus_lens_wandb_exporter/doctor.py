@@ -15,6 +15,7 @@ from .advice import advice_on_endpoint
 from .delivery.envelope import Envelope, Verdict
 from .delivery.http_sink import HttpSink
 from .settings import Loaded, Settings, load
+from .system_metrics import make_sampler
 
 RUN_ID = "primus-lens-doctor"  # of the empty metrics body that the endpoint is asked to take
 
@@ -75,6 +76,8 @@ def examine(environ: Mapping[str, str] | None = None) -> Report:
         findings.append(_examine_endpoint(settings))
     if settings.writes_files:
         findings.append(_examine_output(settings))
+    if settings.enhance_metrics:
+        findings.append(_examine_system_metrics(settings))
     return Report(findings, loaded)
 
 
@@ -234,3 +237,10 @@ def _examine_output(settings: Settings) -> Finding:
         advice = "check PRIMUS_LENS_WANDB_OUTPUT_PATH"
         return Finding("files", False, f"{path} cannot be written: {error.strerror}", advice)
     return Finding("files", True, str(path))
+
+
+def _examine_system_metrics(settings: Settings) -> Finding:
+    if make_sampler(settings.flush_interval) is not None:
+        return Finding("system", True, "CPU and memory use by psutil")
+    seen = "warning: psutil cannot be imported, so PRIMUS_LENS_WANDB_ENHANCE_METRICS changes nothing"
+    return Finding("system", True, seen, "pip install psutil")  # what was logged arrives all the same

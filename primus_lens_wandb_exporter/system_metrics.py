@@ -5,6 +5,8 @@ from __future__ import annotations
 from time import monotonic
 from typing import Any
 
+from . import guard
+
 _MIB = 1024 * 1024
 
 
@@ -24,21 +26,26 @@ class Sampler:
             return {}
         self._sampled_at = now
         first = self._process is None
-        if first:
+        sample: dict[str, float] = {}
+        with guard.boundary:  # where `/proc` is hidden or there is no descriptor left, for instance
+            sample = self._measure()
+        return {} if first else sample  # a rate needs a reading to compare with
+
+    def _measure(self) -> dict[str, float]:
+        if self._process is None:
             self._process = self._psutil.Process()
-        sample = {
+        return {
             "primus_lens.system.cpu_percent": float(self._psutil.cpu_percent()),
             "primus_lens.system.memory_percent": float(self._psutil.virtual_memory().percent),
             "primus_lens.process.cpu_percent": float(self._process.cpu_percent()),
             "primus_lens.process.rss_mib": self._process.memory_info().rss / _MIB,
         }
-        return {} if first else sample  # a rate needs a reading to compare with
 
 
 def make_sampler(interval: float) -> Sampler | None:
-    """Return a sampler, or None where `psutil` is missing."""
+    """Return a sampler, or None where `psutil` is missing or broken."""
     try:
         import psutil
-    except ImportError:
+    except Exception:  # it loads a compiled part, which may not fit this machine
         return None
     return Sampler(psutil, interval)

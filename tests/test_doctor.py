@@ -161,3 +161,16 @@ def test_every_setting_is_listed_with_its_source(scripts: ScriptRunner) -> None:
     rows = {line.split()[0]: line.split()[1:] for line in lines[lines.index("settings") + 1 :] if line}
     assert rows["WORKLOAD_UID"] == ["workload-1", "environment"]
     assert rows["PRIMUS_LENS_WANDB_BATCH_SIZE"] == ["10", "default"]
+
+
+def test_system_metrics_are_wanted(scripts: ScriptRunner, tmp_path: Path) -> None:
+    wanted = {"PRIMUS_LENS_WANDB_ENHANCE_METRICS": "true"}
+    for broken, seen in ((False, "by psutil"), (True, "warning: psutil cannot be imported")):
+        if broken:
+            (tmp_path / "psutil.py").write_text("raise ImportError")
+        else:
+            pytest.importorskip("psutil")
+        path = os.pathsep.join([str(HOOK_FOLDER), str(tmp_path)])
+        examined = examine(scripts, PYTHONPATH=path, **wanted)
+        assert examined.healthy
+        assert seen in examined.text
