@@ -84,7 +84,11 @@ class SigtermWatch:
         """Start the thread that sees the signal at once, where nobody else wants to see it."""
         if not hasattr(socket, "SO_PASSCRED"):
             return
-        receiver, sender = socket.socketpair()
+        try:
+            receiver, sender = socket.socketpair()
+        except OSError as error:  # no descriptor left: what the run has to say comes first
+            guard.debug(guard.REPORTER_PREFIX, f"cannot watch for SIGTERM: {error}")
+            return
         sender.setblocking(False)
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         current = signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
