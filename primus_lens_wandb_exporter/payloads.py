@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from json import dumps
 from typing import Any, NamedTuple
 
 from .capture import LogValue
@@ -98,7 +98,7 @@ class _Beginnings(dict[str, str]):
     """The text of a point up to its value, by name; names repeat."""
 
     def __missing__(self, name: str) -> str:
-        beginning = self[name] = f'{{"name":{json.dumps(name)},"value":'
+        beginning = self[name] = f'{{"name":{dumps(name)},"value":'
         return beginning
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
+from json import dumps
 from typing import Any
 
 try:
@@ -24,7 +24,7 @@ def to_json(value: Any) -> str:
             return str(orjson.dumps(value), "utf-8")
         except TypeError:  # what orjson refuses, `json` may take: lone surrogates, huge integers
             pass
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def numbers_to_json(numbers: Iterable[float]) -> list[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
+from json import dumps
 from math import isfinite
 from typing import Any
 
@@ -116,7 +116,7 @@ class _Redactor:
         if hide_credentials(text) is REDACTED:
             return REDACTED
         text = text[:_MAX_TEXT] + _CUT if len(text) > _MAX_TEXT else str.__str__(text)
-        self._room -= len(json.dumps(text))
+        self._room -= len(dumps(text))
         return text if self._room >= 0 else _CUT
 
     def _copy_mapping(self, mapping: Mapping[Any, Any], depth: int) -> dict[str, Any]:
