@@ -17,6 +17,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
+from types import SimpleNamespace
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -142,6 +143,8 @@ def _is_dropped(sock: socket.socket) -> bool:
 class _Inflow(io.RawIOBase):
     """What comes in on a socket until a deadline, however slowly it drips."""
 
+    _raw: socket.SocketIO | None = None
+
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self._sock = sock
         self._raw = sock.makefile("rb", buffering=0)
@@ -155,17 +158,19 @@ class _Inflow(io.RawIOBase):
         if remaining <= 0:
             raise socket.timeout("timed out")
         self._sock.settimeout(remaining)
+        assert self._raw is not None
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
-        self._raw.close()
+        if self._raw is not None:  # a half-made one is closed when it goes, too
+            self._raw.close()
         super().close()
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
 
 
 def _respond(
     deadline: float, sock: socket.socket, method: str | None = None
 ) -> http.client.HTTPResponse:
-    return http.client.HTTPResponse(_Inflow(sock, deadline), method=method)  # type: ignore[arg-type]
+    # Made before the response: one that cannot get its file complains of that when it goes.
+    reader = io.BufferedReader(_Inflow(sock, deadline))
+    source = SimpleNamespace(makefile=lambda mode: reader)
+    return http.client.HTTPResponse(source, method=method)  # type: ignore[arg-type]
