@@ -105,24 +105,21 @@ class SigtermWatch:
             guard.debug(guard.REPORTER_PREFIX, f"cannot watch for SIGTERM: {error}")
 
     def _listen(self, receiver: socket.socket) -> None:
-        pid = self._pid
-        while True:
-            try:
-                signals, extra, _, _ = receiver.recvmsg(64, socket.CMSG_SPACE(_CREDENTIALS.size))
-            except OSError:
-                return
-            # A child shares the socket until it has forgotten it. Its signals are not ours.
-            senders = [_CREDENTIALS.unpack(data)[0] for _, _, data in extra]
-            if signal.SIGTERM in signals and senders == [pid] and self._is_ours():
-                break
-            if not signals:
-                return
-        self._end()
-        # Only the main thread may call `signal.signal`.
-        import ctypes
+        with guard.boundary:
+            while not self._hears_sigterm(receiver):
+                pass
+            self._end()
+            # Only the main thread may call `signal.signal`.
+            import ctypes
 
-        ctypes.CDLL(None).signal(signal.SIGTERM, signal.SIG_DFL)
-        _die()
+            ctypes.CDLL(None).signal(signal.SIGTERM, signal.SIG_DFL)
+            _die()
+
+    def _hears_sigterm(self, receiver: socket.socket) -> bool:
+        signals, extra, _, _ = receiver.recvmsg(64, socket.CMSG_SPACE(_CREDENTIALS.size))
+        # A child shares the socket until it has forgotten it. Its signals are not ours.
+        senders = [_CREDENTIALS.unpack(data)[0] for _, _, data in extra]
+        return signal.SIGTERM in signals and senders == [self._pid] and self._is_ours()
 
 
 def _is_default() -> bool:

@@ -224,9 +224,10 @@ def test_logging_while_the_interpreter_shuts_down(scripts: ScriptRunner, process
 
         def attempt(name):
             try:
-                return repr(run.log({name: 1}))
-            except Exception:  # wandb's, and not the same each time
-                return "failed"
+                run.log({name: 1})
+            except Exception:  # wandb's, and not each time
+                pass
+            return "tried"
 
         class Late:
             def __init__(self, name):
@@ -539,3 +540,12 @@ def test_without_a_psutil_that_works_the_rest_arrives(
     assert finished.stderr == finished.debug == ""
     assert arrived(processor)
     assert len(processor.points) == 20
+
+
+@pytest.mark.parametrize("library", PATCHES)
+def test_a_program_that_turns_to_green_threads_after_it_imported_wandb(
+    scripts: ScriptRunner, processor: Processor, library: str
+) -> None:
+    pytest.importorskip(library)
+    as_without_us(scripts, f"import wandb\n{PATCHES[library]}\n{TRAIN}")
+    assert arrived(processor)

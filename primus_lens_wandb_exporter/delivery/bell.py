@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from threading import Lock
+import threading
 
 
 class Bell:
     """Unlike `threading.Event`, one operation each: a signal handler may ring at any moment."""
 
     def __init__(self) -> None:
-        self._silent = Lock()
+        self._silent = threading.Lock()
         self._silent.acquire()
 
     def ring(self) -> None:

@@ -73,6 +73,8 @@ class Worker:
             if failed is not None and now - failed < _SECONDS_BETWEEN_STARTS:
                 return
             self._start_failed_at = now
+            # Made by the same library as the thread, should gevent or its like have come in since.
+            self._bell, self._hands = Bell(), threading.Lock()
             thread = threading.Thread(target=self._run, name="primus-lens-wandb", daemon=True)
             try:
                 thread.start()
@@ -135,9 +137,10 @@ class Worker:
     # Called by the worker thread alone.
 
     def _run(self) -> None:
-        with self._hands:
+        with guard.boundary, self._hands:
             self._work()
-        self._finish_flushes()
+        with guard.boundary:
+            self._finish_flushes()
 
     def _work(self) -> None:
         alive = True

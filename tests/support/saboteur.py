@@ -21,11 +21,8 @@ HOOKED = os.environ["PRIMUS_LENS_WANDB_HOOK"] == "true"
 # and everything else, and are that boundary themselves.
 OUTERMOST = (
     ":Trigger.find_spec",
-    "delivery.bell:Bell.wait",  # the worker's, after a fault of its round
     "delivery.connection:_Inflow.close",
-    "delivery.worker:Worker._finish_flushes",
     "delivery.worker:Worker._run",
-    "delivery.worker:Worker._work",
     "exporter:Exporter._stop",
     "exporter:Exporter.renew_in_child",
     "exporter:Exporter.shutdown",
