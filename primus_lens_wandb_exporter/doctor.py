@@ -14,6 +14,7 @@ from . import bootstrap, import_hook, payloads
 from .advice import advice_on_endpoint
 from .delivery.envelope import Envelope, Verdict
 from .delivery.http_sink import HttpSink
+from .delivery.spool import make_spool
 from .settings import Loaded, Settings, load
 from .system_metrics import make_sampler
 
@@ -236,7 +237,11 @@ def _examine_output(settings: Settings) -> Finding:
     except OSError as error:
         advice = "check PRIMUS_LENS_WANDB_OUTPUT_PATH"
         return Finding("files", False, f"{path} cannot be written: {error.strerror}", advice)
-    return Finding("files", True, str(path))
+    spool = make_spool(settings)
+    waiting, advice = spool.count() if spool else 0, ""
+    if spool and waiting:
+        advice = f"sent by the next process that reports, or by: primus-lens-wandb replay {spool.folder}"
+    return Finding("files", True, f"{path}; {waiting} bodies in the spool", advice)
 
 
 def _examine_system_metrics(settings: Settings) -> Finding:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from werkzeug import Response
 
+from primus_lens_wandb_exporter.delivery.envelope import Envelope
+from primus_lens_wandb_exporter.delivery.spool import Spool
+
 from .support.processor import Processor
 from .support.scripts import HOOK_FOLDER, ScriptRunner
 
@@ -154,6 +157,15 @@ def test_an_output_folder_that_cannot_be_written(scripts: ScriptRunner, tmp_path
     examined = examine(scripts, PRIMUS_LENS_WANDB_OUTPUT_PATH=str(file / "folder"))
     assert examined.failures() == ["files"]
     assert examine(scripts, PRIMUS_LENS_WANDB_OUTPUT_PATH=str(tmp_path / "new")).healthy
+
+
+def test_bodies_in_the_spool_are_counted(scripts: ScriptRunner, tmp_path: Path) -> None:
+    spool = Spool(str(tmp_path / "out" / "spool"), 1 << 20)
+    assert spool.put(Envelope("/wandb/metrics", {}))
+    examined = examine(scripts, PRIMUS_LENS_WANDB_OUTPUT_PATH=str(tmp_path / "out"))
+    assert examined.healthy
+    assert "; 1 bodies in the spool" in examined.text
+    assert f"primus-lens-wandb replay {spool.folder}" in examined.text
 
 
 def test_every_setting_is_listed_with_its_source(scripts: ScriptRunner) -> None:

@@ -203,6 +203,10 @@ class Spool:
         """The folder of what was set aside."""
         return os.path.join(self.folder, _ASIDE)
 
+    def count(self) -> int:
+        """Return how many bodies lie in the spool, those claimed by a process included."""
+        return sum(name.removesuffix(_CLAIMED).endswith(_BODY) for name, _ in _files(self.folder))
+
     def count_aside(self) -> int:
         """Return how many files were set aside, by any process."""
         return sum(1 for _ in _files(self.aside))
