@@ -140,7 +140,8 @@ class Exporter:
         if self._exit_registered_in != self.worker.pid:
             self._exit_registered_in = self.worker.pid
             call_at_exit(self.shutdown)
-        self._sigterm.install()
+        if self.settings.sigterm:
+            self._sigterm.install()
         self.worker.ensure_running()
         return self.worker
 

@@ -24,10 +24,11 @@ def replay(folder: str, settings: Settings) -> int:
     It may be interrupted and repeated: what was sent is gone from the folder, what was not is there.
     The status is 0 when nothing is left and nothing was set aside.
     """
-    below = os.path.join(folder, SPOOL)
-    folder = below if os.path.isdir(below) else folder
+    folder = os.path.abspath(folder)
+    if os.path.basename(folder) != SPOOL:  # files of somebody else's are none of our business
+        folder = os.path.join(folder, SPOOL)
     if not os.path.isdir(folder):
-        print(f"primus-lens-wandb: {folder}: no such folder", file=sys.stderr)
+        print(f"primus-lens-wandb: {folder}: no such folder, so nothing to send", file=sys.stderr)
         return 2
     spool = Spool(folder, settings.spool_size << 20)
     total = len(spool.waiting())

@@ -173,6 +173,9 @@ class Settings:
     finish_timeout: float = _setting(
         _OURS + "FINISH_TIMEOUT", 2.0, _seconds, "Seconds that `wandb.finish()` waits at most."
     )
+    sigterm: bool = _setting(
+        _OURS + "SIGTERM", True, parse_switch, "`false`: a SIGTERM that nobody handles is left alone."
+    )
     token: str = _setting(_OURS + "TOKEN", "", _text, "Bearer token.", secret=True)
     token_file: str = _setting(
         _OURS + "TOKEN_FILE", "", _path, "File with the bearer token, read again when it changes."

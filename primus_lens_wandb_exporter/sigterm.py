@@ -22,17 +22,19 @@ from typing import Callable, NoReturn
 from . import guard
 
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
+_LONGEST_WAIT = 4.0  # seconds that one half waits for the other
 _INIT = 1  # the kernel keeps a SIGTERM nobody handles away from it; so there is nothing to do
 
 
 class SigtermWatch:
-    """Calls `deliver` before a default SIGTERM ends the process; both halves may do so at once."""
+    """Calls `deliver` before a default SIGTERM ends the process."""
 
     def __init__(self, deliver: Callable[[], None]) -> None:
         self._deliver = deliver
         self._handler = self._handle  # one object, to know it again by
         self._pid = 0  # of the process it is installed in
         self._handling = False
+        self._first = threading.Lock()
         self._wakeup: tuple[socket.socket, socket.socket] | None = None
 
     def install(self) -> None:
@@ -48,6 +50,7 @@ class SigtermWatch:
     def forget(self) -> None:
         """Give the default back to a child that was just forked."""
         wakeup, self._wakeup, self._pid = self._wakeup, None, 0
+        self._first, self._handling = threading.Lock(), False
         try:
             if self._is_ours():
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -77,8 +80,10 @@ class SigtermWatch:
             _die()
 
     def _end(self) -> None:
-        with guard.boundary:
-            self._deliver()
+        # Whoever comes second waits for the first, who ends the process.
+        if self._first.acquire(timeout=_LONGEST_WAIT):
+            with guard.boundary:
+                self._deliver()
 
     def _watch(self) -> None:
         """Start the thread that sees the signal at once, where nobody else wants to see it."""

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
+import ssl
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import trustme
 from pytest_httpserver import HTTPServer
 
 from primus_lens_wandb_exporter.delivery.envelope import Envelope, Verdict
@@ -145,3 +152,73 @@ def test_a_request_within_the_cluster_never_sees_the_proxy_unless_asked(
     assert not asked_for(proxy)
     assert send(nobody, "always") is Verdict.SENT
     assert asked_for(proxy) == ["127.0.0.1:1"]
+
+
+def test_a_tunnel_that_was_closed_while_idle_is_opened_again(tmp_path: Path) -> None:
+    """`https://` through a proxy: the proxy's own answer has a deadline of its own, too."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    with HTTPServer(host="127.0.0.1", ssl_context=context, threaded=True) as server:
+        server.expect_request("/api/v1/wandb/metrics").respond_with_data("{}")
+        with TunnelProxy((server.host, server.port)) as proxy:
+            settings = Settings(
+                api_base_url=f"https://localhost:{server.port}/api/v1",
+                proxy=proxy.url,
+                ca_file=str(tmp_path / "ca.pem"),
+            )
+            sink = HttpSink(settings)
+            for tunnels in (1, 2):
+                assert sink.send(Envelope("/wandb/metrics", {}), 0.5).verdict is Verdict.SENT
+                assert proxy.tunnels == tunnels
+                proxy.close_tunnels()
+                time.sleep(0.6)  # until the deadline of the first has passed
+            sink.close()
+
+
+class TunnelProxy:
+    """Opens a tunnel to one address for each CONNECT."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._ends: list[socket.socket] = []
+        self.tunnels = 0
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> TunnelProxy:
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.close_tunnels()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            assert client.recv(4096).startswith(b"CONNECT localhost:")
+            server = socket.create_connection(self._target)
+            self._ends += [client, server]
+            self.tunnels += 1
+            client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            for ends in ((client, server), (server, client)):
+                threading.Thread(target=self._pump, args=ends, daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except OSError:
+            pass
+
+    def close_tunnels(self) -> None:
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._ends.clear()

@@ -75,6 +75,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "retry_timeout": ("0", 0.0),
     "shutdown_timeout": ("1.5", 1.5),
     "finish_timeout": ("0", 0.0),
+    "sigterm": ("no", False),
     "token": ("s3cret", "s3cret"),
     "token_file": ("/var/run/token", "/var/run/token"),
     "headers": ("X-A=1, X-B = two=2 ", (("X-A", "1"), ("X-B", "two=2"))),

@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from werkzeug import Request, Response
 
-from primus_lens_wandb_exporter.delivery.envelope import Envelope, Outcome
+from primus_lens_wandb_exporter.delivery.envelope import Envelope, Outcome, Verdict
 from primus_lens_wandb_exporter.delivery.replay import Replay
 from primus_lens_wandb_exporter.delivery.route import Route
 from primus_lens_wandb_exporter.delivery.spool import Spool
@@ -150,6 +151,44 @@ def test_a_file_that_is_just_being_written_is_left_alone(spool: Spool) -> None:
     path.write_bytes(b"half")
     drain(replay_of(spool)[0])
     assert path.exists()
+
+
+def test_what_is_set_aside_replaces_nothing_there(spool: Spool) -> None:
+    spool.put(an_envelope(1))
+    for content in ("first", "second"):
+        Path(spool.folder, "notes.txt").write_text(content)
+        spool.waiting()
+    aside = [path.read_text() for path in sorted(Path(spool.folder, "aside").iterdir())]
+    assert aside == ["first", "second"]
+
+
+def test_a_body_of_a_pod_that_nobody_ever_knew_is_set_aside_in_the_end(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = Outcome(Verdict.RETRY, "http_400", "400 no valid workload found")
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18)
+    spool.put(an_envelope(1))
+    monkeypatch.undo()
+    spool.put(an_envelope(2))
+    replay, _ = replay_of(spool, unknown, unknown)
+    drain(replay, attempts=2)
+    assert replay.sent == 0
+    assert len(spool.waiting()) == 1
+    assert spool.count_aside() == 1
+
+
+def test_both_halves_are_kept_or_none(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    write, written = Spool._write, []
+
+    def fail_at_the_second(self: Spool, name: str, data: bytes) -> None:
+        written.append(name)
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(self, name, data)
+
+    monkeypatch.setattr(Spool, "_write", fail_at_the_second)
+    assert not spool.put(an_envelope(1), an_envelope(2))
+    assert names_in(spool.folder) == []
 
 
 def test_a_full_spool_takes_nothing_new_and_keeps_what_it_has(tmp_path: Path) -> None:
@@ -429,6 +468,50 @@ def test_with_a_spool_size_of_zero_nothing_is_spooled(scripts: ScriptRunner, tmp
     assert not (tmp_path / "out" / "spool").exists()
 
 
+def test_sigterm_with_a_silent_endpoint_and_a_slow_disk_spools_all(
+    scripts: ScriptRunner, processor: Processor, tmp_path: Path
+) -> None:
+    """Neither half ends the process before the other is done."""
+    over = threading.Event()
+
+    def hang(request: Request) -> Response:
+        over.wait(60)
+        return Response("", 503)
+
+    processor.answer = hang
+    process = scripts.start(
+        """
+        import time, wandb
+        from primus_lens_wandb_exporter.delivery.spool import Spool
+        write = Spool._write
+        def write_slowly(self, name, data):
+            time.sleep(0.1)
+            write(self, name, data)
+        Spool._write = write_slowly
+        run = wandb.init()
+        for i in range(5):
+            run.log({"a": i, "text": "b"})
+        print("ready", flush=True)
+        time.sleep(60)
+        """,
+        environ={OUTPUT: str(tmp_path / "out")},
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    finally:
+        over.set()
+    assert process.returncode == -signal.SIGTERM
+    spooled = Spool(str(tmp_path / "out" / "spool"), MIB)
+    files = [Path(spooled.folder, name).read_bytes() for name in spooled.waiting()]
+    paths = [json.loads(data.partition(b"\n")[0])["path"] for data in files]
+    assert sorted(paths) == ["/wandb/detection", "/wandb/logs", "/wandb/metrics"]
+    (lines,) = (tmp_path / "out").rglob("*.jsonl")
+    assert len(lines.read_text().splitlines()) == 5
+
+
 def test_sigterm_with_a_dead_endpoint_spools_all(scripts: ScriptRunner, tmp_path: Path) -> None:
     process = scripts.start(
         """
@@ -531,7 +614,14 @@ def test_replay_by_hand_can_be_interrupted_and_repeated(
         "PYTHONPATH": str(REPOSITORY),
         "PRIMUS_LENS_API_BASE_URL": processor.url,
     }
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell's background job ignores it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
         assert second.wait(30)
         process.send_signal(signal.SIGINT)
         stdout, _ = process.communicate(timeout=30)
@@ -541,6 +631,14 @@ def test_replay_by_hand_can_be_interrupted_and_repeated(
     processor.answer = lambda request: None
     assert by_hand(tmp_path, processor.url).returncode == 0
     assert set(processor.series("a")) == {(i, i) for i in range(3)}
+
+
+def test_replay_by_hand_touches_no_folder_that_is_no_spool(tmp_path: Path) -> None:
+    for name in ("model.pt", ".env", "env"):
+        (tmp_path / name).write_text(name)
+    finished = by_hand(tmp_path, "http://127.0.0.1:9")
+    assert finished.returncode == 2
+    assert names_in(str(tmp_path)) == [".env", "env", "model.pt"]
 
 
 def test_replay_by_hand_of_no_folder_says_so(tmp_path: Path) -> None:

@@ -267,11 +267,33 @@ def pack_one(item: Any) -> Any:
     return envelope
 
 
-def test_stop_without_a_thread_counts_what_waits(deliveries: Any) -> None:
+def test_stop_without_a_thread_delivers_what_waits(deliveries: Any) -> None:
     delivery = deliveries()
-    delivery.batched.queue.put("never seen")
+    delivery.batched.queue.put("never seen by a thread")
     delivery.worker.stop(NEVER)
-    assert delivery.batched.dropped == {"shutdown": 1}
+    assert delivery.batched.account() == Account(1, 1, 0, 0, {})
+
+
+def test_stop_delivers_what_only_waits_behind_a_sink_that_hangs(deliveries: Any) -> None:
+    """As lines of the local file do behind a silent endpoint."""
+    sink = GatedSink()
+    delivery = deliveries(sink)
+    delivery.put(*range(5))
+    assert sink.entered.wait(30)
+    delivery.immediate.queue.put("was waiting")
+    delivery.worker.stop(0.05)
+    assert delivery.news.taken == ["was waiting"]
+    assert delivery.batched.dropped == {"shutdown": 5}
+    sink.gate.set()
+
+
+def test_a_flush_that_gave_up_puts_nobody_in_a_hurry(deliveries: Any) -> None:
+    sink = GatedSink()
+    delivery = deliveries(sink)
+    delivery.put(1)
+    assert not delivery.worker.flush(0.05)
+    assert not delivery.worker._hurried
+    sink.gate.set()
 
 
 def test_nothing_starts_after_stop(deliveries: Any) -> None:

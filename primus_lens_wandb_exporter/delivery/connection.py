@@ -68,13 +68,14 @@ class Connection:
         if connection.sock is not None and _is_dropped(connection.sock):
             connection.close()
         connection.timeout = timeout
+        # Before it connects: a proxy answers, too.
+        connection.response_class = partial(_respond, deadline)  # type: ignore[assignment]
         self.reached = connection.sock is not None
         try:
             if connection.sock is None:
                 connection.connect()
                 self.reached = True
             connection.sock.settimeout(max(0.001, deadline - monotonic()))
-            connection.response_class = partial(_respond, deadline)  # type: ignore[assignment]
             connection.request("POST", self._path + path, body, {**self._headers, **headers})
             response = connection.getresponse()
             answer = Answer(response.status, response.headers, response.read(_LONGEST_ANSWER))

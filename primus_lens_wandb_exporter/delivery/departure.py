@@ -6,7 +6,7 @@ from time import monotonic
 
 from .envelope import Outcome
 
-_MARGIN, _MARGIN_SHARE = 0.3, 0.2  # seconds, at most so much of the whole, for what an exit does besides
+_MARGIN, _MARGIN_SHARE = 0.5, 0.2  # seconds, at most so much of the whole, for what an exit does besides
 _UNREACHABLE = 0.8  # seconds of patience when nothing answers
 _PAUSE_UNREACHABLE, _PAUSE = 0.4, 1.0  # seconds between two attempts
 _SHORTEST_TIMEOUT = 0.1

@@ -8,6 +8,7 @@ lock; `sent`, `spooled` and the reasons here are the worker's.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -139,6 +140,8 @@ class Lane(Generic[T]):
                 self._outbox.popleft()
                 self._lose("retry_timeout", envelope.weight)
             return
+        if outcome.verdict is Verdict.SPLIT and not halve and self._keep(envelope):
+            return
         self._outbox.popleft()
         if outcome.verdict is Verdict.SENT:
             self.sent += envelope.weight
@@ -150,9 +153,9 @@ class Lane(Generic[T]):
         else:
             self._lose(outcome.reason, envelope.weight)
 
-    def put_aside(self) -> None:
-        """Move all that is in hand or waiting into the spool, as long as it takes it."""
-        while self.spool is not None:
+    def put_aside(self, until: float = math.inf) -> None:
+        """Move what is in hand or waiting into the spool, while that takes it and there is time."""
+        while self.spool is not None and time.monotonic() < until:
             envelope = self.next_envelope()
             if envelope is None or not self._keep(envelope):
                 return
@@ -166,9 +169,9 @@ class Lane(Generic[T]):
         self.in_hand -= envelope.weight
         return True
 
-    def give_up(self, reason: str) -> None:
-        """Put aside all that is in hand or waiting; lose, for this reason, what cannot be."""
-        self.put_aside()
+    def give_up(self, reason: str, until: float = math.inf) -> None:
+        """Put aside what is in hand or waiting; lose, for this reason, what cannot be in time."""
+        self.put_aside(until)
         self._lose(reason, self.in_hand)
         self._outbox.clear()
         self._packing.clear()

@@ -9,6 +9,8 @@ from .envelope import Outcome, Verdict
 from .route import SPACING, Route
 from .spool import Claim, Spool
 
+_LONGEST_UNKNOWN = 3600.0  # seconds in which a processor gets to know a pod, or never
+
 
 class Replay:
     """Used by one thread.
@@ -60,9 +62,10 @@ class Replay:
             self.sent += claim.envelope.weight
             return
         halves = claim.envelope.split() if outcome.verdict is Verdict.SPLIT else None
-        if halves and all(self.spool.put(half) for half in halves):
+        unknown = outcome.reason == "http_400" and claim.age > _LONGEST_UNKNOWN
+        if halves and self.spool.put(*halves):
             self.spool.discard(claim)
-        elif halves or outcome.verdict is Verdict.RETRY:
+        elif halves or (outcome.verdict is Verdict.RETRY and not unknown):
             self.spool.release(claim)
         else:
             self.spool.refuse(claim, outcome.detail or outcome.reason)

@@ -15,6 +15,7 @@ import stat
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .. import guard
@@ -56,7 +57,12 @@ class Claim(NamedTuple):
     name: str
     descriptor: int
     envelope: SpooledEnvelope
-    size: int  # bytes
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was written."""
+        written = self.name.partition("-")[0]
+        return time.time() - int(written) / 1e9 if written.isdecimal() else 0.0
 
 
 class Spool:
@@ -73,29 +79,27 @@ class Spool:
         self.last_error = ""
         self._stuck: set[str] = set()  # what could be neither deleted nor moved
 
-    def put(self, envelope: Envelope) -> bool:
-        """Keep an envelope; return False if there is no room, or the disk refuses it."""
+    def put(self, *envelopes: Envelope) -> bool:
+        """Keep all of the envelopes, or none if there is no room or the disk fails; return which."""
         try:
-            body = envelope.body()
+            files = {
+                f"{time.time_ns():020}-{envelope.key}{_BODY}": _file_of(envelope)
+                for envelope in envelopes
+            }
         except (TypeError, ValueError):
             return False
-        head = {
-            "format": _FORMAT,
-            "path": envelope.path,
-            "field": envelope.field,
-            "key": envelope.key,
-            "weight": envelope.weight,
-            "size": len(body),
-            "crc32": zlib.crc32(body),
-        }
-        data = b"%s\n%s" % (json.dumps(head).encode(), body)
-        name = f"{time.time_ns():020}-{envelope.key}{_BODY}"
+        written: list[str] = []
         try:
-            if self.size() + len(data) > self.max_bytes:
+            if self.size() + sum(map(len, files.values())) > self.max_bytes:
                 raise OSError(errno.EDQUOT, "the spool is full")
-            self._write(name, data)
+            for name, data in files.items():
+                self._write(name, data)
+                written.append(name)
         except OSError as error:
             self.last_error = f"{self.folder}: {error.strerror}"
+            for name in written:
+                with suppress(OSError):
+                    os.unlink(os.path.join(self.folder, name))
             return False
         return True
 
@@ -124,9 +128,9 @@ class Spool:
         for name, state in _files(self.folder):
             if name.removesuffix(_CLAIMED).endswith(_BODY):
                 names.append(name)
-            elif not name.endswith(_NEW):
+            elif not name.startswith("."):
                 foreign.append((name, "is no body of ours"))
-            elif time.time() - state.st_mtime > _ABANDONED:
+            elif name.endswith(_BODY + _NEW) and time.time() - state.st_mtime > _ABANDONED:
                 foreign.append((name, "was never finished"))
         for name, why in foreign:
             try:
@@ -157,7 +161,7 @@ class Spool:
                 name += _CLAIMED
             with open(descriptor, "rb", closefd=False) as file:
                 data = file.read()
-            return Claim(name, descriptor, _parse(data), len(data))
+            return Claim(name, descriptor, _parse(data))
         except FileNotFoundError:  # another was faster, where locks are not to be had
             os.close(descriptor)
             return None
@@ -196,7 +200,10 @@ class Spool:
         self.last_error = f"{known_as} {why}; set aside in {self.aside}"
         guard.debug(guard.REPORTER_PREFIX, self.last_error)
         os.makedirs(self.aside, exist_ok=True)
-        os.rename(os.path.join(self.folder, name), os.path.join(self.aside, known_as))
+        target = os.path.join(self.aside, known_as)
+        if os.path.lexists(target):
+            target = f"{target}.{time.time_ns()}"
+        os.rename(os.path.join(self.folder, name), target)
 
     @property
     def aside(self) -> str:
@@ -245,6 +252,20 @@ def _lock(descriptor: int, *, otherwise: bool) -> bool:
     except OSError as error:
         return otherwise and error.errno not in (errno.EACCES, errno.EAGAIN)
     return True
+
+
+def _file_of(envelope: Envelope) -> bytes:
+    body = envelope.body()
+    head = {
+        "format": _FORMAT,
+        "path": envelope.path,
+        "field": envelope.field,
+        "key": envelope.key,
+        "weight": envelope.weight,
+        "size": len(body),
+        "crc32": zlib.crc32(body),
+    }
+    return b"%s\n%s" % (json.dumps(head).encode(), body)
 
 
 def _parse(data: bytes) -> SpooledEnvelope:

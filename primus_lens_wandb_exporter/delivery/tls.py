@@ -16,7 +16,8 @@ from ..settings import Settings
 def make_context(settings: Settings) -> ssl.SSLContext:
     """Return a context that trusts the setting's CA file; without one, what `requests` would trust.
 
-    That is `REQUESTS_CA_BUNDLE`, or `certifi`'s authorities, which are beside the system's own here.
+    That is `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE` or the authorities of `certifi`; here the system's
+    own beside those.
 
     Raises:
         OSError: a file cannot be read; it names the file.
@@ -24,7 +25,12 @@ def make_context(settings: Settings) -> ssl.SSLContext:
     for path in (settings.ca_file, settings.client_cert, settings.client_key):
         if path:  # `ssl` does not say which file it missed
             open(path, "rb").close()
-    bundle = settings.ca_file or os.environ.get("REQUESTS_CA_BUNDLE") or None
+    bundle = (
+        settings.ca_file
+        or os.environ.get("REQUESTS_CA_BUNDLE")
+        or os.environ.get("CURL_CA_BUNDLE")
+        or None
+    )
     if bundle and os.path.isdir(bundle):
         context = ssl.create_default_context(capath=bundle)
     else:

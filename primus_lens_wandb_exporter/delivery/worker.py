@@ -9,7 +9,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any
 
@@ -21,6 +21,7 @@ from .departure import Departure
 from .envelope import Outcome, Verdict
 from .lane import Lane
 from .replay import Replay
+from .route import Route
 
 _PAUSE_AFTER_FAULT = 1.0
 _SECONDS_BETWEEN_STARTS = 5.0
@@ -55,6 +56,7 @@ class Worker:
         self._departure: Departure | None = None  # once a stop was asked for
         self._stopping = False  # the thread has seen that
         self._hands = threading.Lock()  # held by whoever moves what is in the lanes
+        self._out_on: Route | None = None  # where the thread is while it has let go
         self._relieved = False  # whoever asked for the stop has done the rest
         self._progress = 0
         self._in_vain = (0, 0.0)  # a flush at this progress has waited so many seconds for nothing
@@ -102,8 +104,11 @@ class Worker:
         done, progress = Bell(), self._progress
         self._flushes.append(done)
         self.wake()
-        if not done.wait(timeout) and self._progress == progress:
-            self._in_vain = (progress, timeout)
+        if not done.wait(timeout):
+            with suppress(ValueError):  # the thread may just have noticed it
+                self._flushes.remove(done)
+            if self._progress == progress:
+                self._in_vain = (progress, timeout)
         return self._all_idle()
 
     def stop(self, patience: float, at_most: float = math.inf) -> None:
@@ -118,21 +123,36 @@ class Worker:
         departure = self._departure = Departure(patience, at_most, waited)
         self.wake()
         thread = self.thread
-        while thread is not None and thread.is_alive() and departure.seconds_left:
-            thread.join(min(0.1, departure.seconds_left))
-        self._relieve()
+        try:
+            while thread is not None and thread.is_alive() and departure.seconds_left:
+                thread.join(min(0.1, departure.seconds_left))
+        finally:  # in a signal handler of a green program nothing may wait
+            self._relieve()
 
     def _relieve(self) -> None:
-        """Do the rest for a thread that never was, or is held up by the network."""
+        """Do the rest, in little time, for a thread that never was or is held up by the network."""
         if not self._hands.acquire(timeout=_SECONDS_TO_TAKE_OVER):
             return
         try:
             self._relieved = True
+            until = monotonic() + _SECONDS_TO_TAKE_OVER
             for lane in self.lanes:
                 lane.queue.close()
-                lane.give_up("shutdown")
+                if lane.route is not self._out_on:  # which holds up all others
+                    self._deliver(lane, until)
+                lane.give_up("shutdown", until)
         finally:
             self._hands.release()
+
+    def _deliver(self, lane: Lane[Any], until: float) -> None:
+        while monotonic() < until:
+            envelope = lane.next_envelope()
+            if envelope is None:
+                return
+            outcome = lane.route.send(envelope, _SECONDS_TO_TAKE_OVER, monotonic())
+            lane.settle(outcome, self.retry_timeout, halve=False)
+            if outcome.verdict is Verdict.RETRY:
+                return
 
     # Called by the worker thread alone.
 
@@ -205,7 +225,7 @@ class Worker:
             envelope = lane.next_envelope()
             if envelope is None:
                 return
-            with self._out_of_hands():
+            with self._out_of_hands(lane.route):
                 outcome = lane.route.send(envelope, self._timeout(), monotonic())
             if self._relieved:
                 return
@@ -223,13 +243,15 @@ class Worker:
                 return
 
     @contextmanager
-    def _out_of_hands(self) -> Iterator[None]:
+    def _out_of_hands(self, route: Route | None = None) -> Iterator[None]:
         """While it lasts, somebody who cannot wait any longer may take over."""
+        self._out_on = route
         self._hands.release()
         try:
             yield
         finally:
             self._hands.acquire()
+            self._out_on = None
 
     def _wait(self, seconds: float) -> None:
         with self._out_of_hands():
