@@ -34,6 +34,7 @@ from .support.scripts import REPOSITORY, ScriptRunner
 
 PATIENCE = "3600"  # seconds: a test that waits for it has failed
 POISON = "poison"  # the name of a metric that a picky processor refuses
+RUN = {"project": "p", "name": "n", "id": "run-1", "config": {}, "tags": []}
 UNKNOWN = "processor.invalid"  # a host name, see RFC 2606
 
 
@@ -501,3 +502,38 @@ def test_retry_after_holds_requests_back(endpoint: Endpoint) -> None:
     exporter.shutdown()
     check_law(exporter.stats())
     assert times[1] - times[0] >= 1.0
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_detection_record_that_the_processor_stumbles_over_holds_up_no_metrics(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.answer(lambda request: Response("", 500) if "detection" in request.path else None)
+    exporter = endpoint.make_exporter(RETRY_TIMEOUT=PATIENCE)
+    exporter.announce(RUN)
+    wait_until(lambda: exporter.stats()["errors"])
+    for step in range(20):
+        exporter.record(*LogCall("run-1", 1.7e9, step, {"a": float(step)}, {"b": "text"}))
+    wait_until(lambda: exporter.stats()["sent"] == {"detection": 0, "metrics": 20, "logs": 20})
+    endpoint.heal()
+    exporter.shutdown()
+    check_law(exporter.stats())
+    assert len(endpoint.processor.detections) == exporter.stats()["sent"]["detection"] == 1
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_an_endpoint_that_refuses_everything_is_not_stormed_with_halves(
+    endpoint: Endpoint, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As nginx does for http:// on its https port. To find N bad points takes 2 N - 1 requests."""
+    monkeypatch.setattr(route, "SPACING", float(PATIENCE))
+    endpoint.answer(lambda request: Response("The plain HTTP request was sent to HTTPS port", status))
+    exporter = endpoint.make_exporter(SHUTDOWN_TIMEOUT="0.5")
+    exporter.record(*LogCall("run-1", 1.7e9, 0, {f"a{i}": 0.0 for i in range(500)}, {}))
+    way = exporter.lanes["metrics"].route
+    wait_until(lambda: not pending(exporter) or way.open_at(hurried=True) > time.monotonic() + 60)
+    assert pending(exporter)
+    assert endpoint.processor.refused < 100
+    exporter.shutdown()
+    check_law(exporter.stats())
+    assert exporter.stats()["dropped"]["metrics"].keys() == {f"http_{status}", "shutdown"}
