@@ -165,7 +165,10 @@ class Settings:
         _OURS + "REQUEST_TIMEOUT", 10.0, _interval, "Seconds to wait for one answer."
     )
     retry_timeout: float = _setting(
-        _OURS + "RETRY_TIMEOUT", 300.0, _seconds, "Seconds to go on retrying one request."
+        _OURS + "RETRY_TIMEOUT",
+        300.0,
+        _seconds,
+        "Seconds to go on retrying one request that others overtake or crowd.",
     )
     shutdown_timeout: float = _setting(
         _OURS + "SHUTDOWN_TIMEOUT", 5.0, _seconds, "Seconds that exit waits without progress."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -76,15 +77,62 @@ def test_a_retry_sends_the_same_body_under_the_same_key() -> None:
     assert lane.account().pending == 2
 
 
-def test_retrying_ends_with_the_retry_timeout() -> None:
+def fail(lane: Lane[Any], after: float, *, taken: bool) -> None:
+    """Let the first body fail once more, so many seconds later; `taken`: others were, in between."""
+    envelope = next_envelope(lane)
+    envelope.created -= after
+    lane.failed_at -= after
+    lane.route.took_at = time.monotonic() if taken else lane.route.took_at - after
+    lane.settle(RETRY, 300.0)
+
+
+def test_while_there_is_room_a_body_waits_for_the_end_of_any_outage() -> None:
+    lane = make_lane(capacity=3)
+    lane.route.took_at = time.monotonic()  # before it began
+    lane.queue.put("a")
+    for _ in range(100):
+        fail(lane, 30.0, taken=False)
+    lane.queue.put("b")
+    fail(lane, 30.0, taken=False)
+    assert lane.account() == Account(2, 0, 0, 2, {})
+
+
+def test_in_a_crowd_retrying_ends_with_the_retry_timeout() -> None:
+    lane = make_lane(capacity=3)
+    lane.queue.put("lost")
+    fail(lane, 299.0, taken=False)
+    lane.queue.put("next")
+    lane.queue.put("after that")
+    fail(lane, 0.5, taken=False)
+    assert not lane.dropped
+    fail(lane, 0.5, taken=False)
+    assert lane.dropped == {"retry_timeout": 1}
+    assert next_envelope(lane).entries == ["next", "after that"]
+
+
+def test_a_body_that_others_overtake_is_retried_until_the_retry_timeout() -> None:
     lane = make_lane()
     lane.queue.put("lost")
-    next_envelope(lane)
-    lane.settle(RETRY, PATIENCE)
-    lane.settle(RETRY, 0.0)
-    lane.queue.put("next")
+    fail(lane, 0.0, taken=False)
+    for _ in range(29):
+        fail(lane, 10.0, taken=True)
+    assert not lane.dropped
+    fail(lane, 10.0, taken=True)
     assert lane.dropped == {"retry_timeout": 1}
-    assert next_envelope(lane).entries == ["next"]
+    lane.queue.put("next")
+    fail(lane, 300.0, taken=False)
+    fail(lane, 10.0, taken=True)
+    assert lane.account().pending == 1
+
+
+@pytest.mark.parametrize("order", [[True, False, False], [False, False, True]])
+def test_a_stumble_beside_an_outage_does_not_make_a_body_the_culprit(order: list[bool]) -> None:
+    lane = make_lane()
+    lane.queue.put("kept")
+    fail(lane, 0.0, taken=False)
+    for taken in order:
+        fail(lane, 10.0 if taken else 3600.0, taken=taken)
+    assert lane.account().pending == 1
 
 
 def test_halves_travel_in_order_under_new_keys() -> None:
@@ -228,6 +276,10 @@ class AccountOfALane(RuleBasedStateMachine):
         self.outstanding: list[int] = []
         self.offered = self.sent = self.lost = 0
 
+    @rule()
+    def take_from_another_lane(self) -> None:
+        self.lane.route.took_at = time.monotonic() + PATIENCE
+
     @rule(weight=st.integers(1, 5))
     def put(self, weight: int) -> None:
         item = list(range(self.offered, self.offered + weight))
@@ -245,10 +297,12 @@ class AccountOfALane(RuleBasedStateMachine):
             return
         count = len(envelope.entries)
         assert list(envelope.entries) == self.outstanding[:count]
+        crowded, overtaken = self.lane.queue.half_full, self.lane.route.took_at > 0
+        may_wait = patience or not (crowded or overtaken)
         self.lane.settle(outcome, patience)
         if outcome is SENT:
             self.sent += count
-        elif (outcome is RETRY and patience) or (outcome is SPLIT and count > 1):
+        elif outcome in (RETRY, SPLIT) and (may_wait if outcome is RETRY else count > 1):
             return
         else:
             self.lost += count

@@ -123,10 +123,11 @@ def test_at_exit_a_silent_endpoint_is_tried_at_once_and_an_answering_one_after_t
 def test_errors_retries_and_times_are_noted() -> None:
     route = route_after(Outcome(Verdict.RETRY, "http_500", "500 out of order"))
     assert (route.errors, route.retries, route.last_error) == (1, 0, "500 out of order")
-    assert route.last_success is None
+    assert (route.last_success, route.took_at) == (None, 0.0)
     route.send(Envelope("/", {}), 1.0, NOW)
     assert (route.errors, route.retries) == (1, 1)
     assert route.last_success is not None
+    assert route.took_at == NOW
 
 
 class RaisingSink(ScriptedSink):

@@ -293,6 +293,12 @@ def log(exporter: Exporter, steps: range) -> list[tuple[int, float]]:
     return [(step, float(step)) for step in steps]
 
 
+def crowd(exporter: Exporter) -> None:
+    """Make every queue count as half full."""
+    for lane in exporter.lanes.values():
+        lane.queue.capacity = 0
+
+
 def pending(exporter: Exporter) -> int:
     return sum(exporter.stats()["pending"].values())
 
@@ -315,9 +321,13 @@ def test_what_is_lost_if_it_lasts_and_what_is_said_of_it(
         assert words in f"{finding.seen}: {finding.advice}"
     before = len(endpoint.processor.received)
 
-    exporter = endpoint.make_exporter(RETRY_TIMEOUT="0.5" if count == 5 else PATIENCE)
+    exporter = endpoint.make_exporter(RETRY_TIMEOUT="0" if count == 5 else PATIENCE)
     exporter.record(*LogCall("run-1", 1.7e9, 0, {POISON: 0.0}, {}))
     log(exporter, range(1, 5))
+    if count == 5 and retried:
+        wait_until(lambda: exporter.stats()["errors"] >= 2)
+        assert not lost(exporter)
+        crowd(exporter)
     wait_until(lambda: not pending(exporter))
     exporter.shutdown()
     stats = exporter.stats()
@@ -537,3 +547,23 @@ def test_an_endpoint_that_refuses_everything_is_not_stormed_with_halves(
     exporter.shutdown()
     check_law(exporter.stats())
     assert exporter.stats()["dropped"]["metrics"].keys() == {f"http_{status}", "shutdown"}
+
+
+@pytest.mark.usefixtures("hasty")
+def test_an_outage_longer_than_the_retry_timeout_costs_nothing_while_the_queues_have_room(
+    endpoint: Endpoint,
+) -> None:
+    endpoint.begin("503")
+    exporter = endpoint.make_exporter(RETRY_TIMEOUT="0")
+    exporter.announce(RUN)
+    points = log(exporter, range(20))
+    wait_until(lambda: exporter.stats()["errors"] >= 5)
+    points += log(exporter, range(20, 40))
+    endpoint.heal()
+    wait_until(lambda: not pending(exporter))
+    exporter.shutdown()
+    stats = exporter.stats()
+    check_law(stats)
+    assert not any(stats["dropped"].values())
+    assert endpoint.processor.series("a") == points
+    assert len(endpoint.processor.detections) == 1

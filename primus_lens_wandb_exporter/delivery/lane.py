@@ -67,6 +67,7 @@ class Lane(Generic[T]):
         self._packing: deque[Iterator[Envelope]] = deque()  # one for each taking from the queue
         self._outbox: deque[Envelope] = deque()  # packed, first to be sent first
         self._dropped: dict[str, int] = {}
+        self._overtaken = 0.0  # seconds that the first to be sent failed while the route took others
 
     @property
     def idle(self) -> bool:
@@ -134,15 +135,17 @@ class Lane(Generic[T]):
         Without `halve`, a refused envelope is lost as a whole: to find the one bad entry takes time.
         """
         envelope = self._outbox[0]
-        self.failed_at = time.monotonic() if outcome.verdict is Verdict.RETRY else 0.0
         if outcome.verdict is Verdict.RETRY:
-            if time.monotonic() - envelope.created >= retry_timeout and not self._keep(envelope):
-                self._outbox.popleft()
+            self._note_failure(envelope)
+            expired = self.failed_at - envelope.created >= retry_timeout
+            if expired and not self._keep(envelope) and not self._may_wait(retry_timeout):
+                self._remove_first()
                 self._lose("retry_timeout", envelope.weight)
             return
+        self.failed_at = 0.0
         if outcome.verdict is Verdict.SPLIT and not halve and self._keep(envelope):
             return
-        self._outbox.popleft()
+        self._remove_first()
         if outcome.verdict is Verdict.SENT:
             self.sent += envelope.weight
             self.in_hand -= envelope.weight
@@ -152,6 +155,24 @@ class Lane(Generic[T]):
             self._outbox.extendleft(reversed(halves))
         else:
             self._lose(outcome.reason, envelope.weight)
+
+    def _note_failure(self, envelope: Envelope) -> None:
+        now, since = time.monotonic(), max(self.failed_at, envelope.created)
+        if self.route.took_at > since:
+            self._overtaken += now - since
+        self.failed_at = now
+
+    def _may_wait(self, retry_timeout: float) -> bool:
+        """Return whether to wait on costs nothing: there is room, and nothing else gets through either.
+
+        Only the time in which others got through counts: neither an outage nor a stumble right before
+        or after it makes this envelope the culprit.
+        """
+        return not self.queue.half_full and not (self._overtaken and self._overtaken >= retry_timeout)
+
+    def _remove_first(self) -> None:
+        self._outbox.popleft()
+        self._overtaken = 0.0
 
     def put_aside(self, until: float = math.inf) -> None:
         """Move what is in hand or waiting into the spool, while that takes it and there is time."""
@@ -164,7 +185,7 @@ class Lane(Generic[T]):
         """Move the first envelope into the spool; return False if that cannot be."""
         if self.spool is None or not self.spool.put(envelope):
             return False
-        self._outbox.popleft()
+        self._remove_first()
         self.spooled += envelope.weight
         self.in_hand -= envelope.weight
         return True
@@ -174,6 +195,7 @@ class Lane(Generic[T]):
         self.put_aside(until)
         self._lose(reason, self.in_hand)
         self._outbox.clear()
+        self._overtaken = 0.0
         self._packing.clear()
         while len(self.queue):
             self.in_hand = sum(weight for _, weight in self.queue.take(MAX_IN_HAND))

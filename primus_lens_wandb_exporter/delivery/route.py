@@ -25,6 +25,7 @@ class Route:
         self.retries = 0
         self.last_error = ""
         self.last_success: float | None = None  # Unix time, seconds
+        self.took_at = 0.0  # monotonic time of the last success
         self.unreachable = False
         self._refusals = 0  # more than successes
         self._last_request = -SPACING
@@ -62,6 +63,7 @@ class Route:
             outcome = Outcome(Verdict.DROP, "internal_error", f"{type(error).__name__}: {error}")
         if outcome.verdict is Verdict.SENT:
             self.last_success = time()
+            self.took_at = monotonic()
             self._refusals = max(0, self._refusals - 1)
         else:
             self.errors += 1
