@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any, Callable
 
-from . import guard, stats
+from . import guard
 from .delivery.courtesy import give_way
 from .delivery.lane import Lane
 from .stats_files import StatsFile
@@ -65,5 +65,8 @@ class Herald:
                 listed.append(f"{name}: {reasons}")
         if lost > self._warned_losses:
             self._warned_losses = lost
-            error = stats.last_error(self._lanes) or "none"
-            guard.warn(f"data is being lost ({'; '.join(listed)}); last error: {error}")
+            known = self._snapshot()
+            guard.warn(
+                f"data is being lost ({'; '.join(listed)}); endpoint: {known['endpoint']}; "
+                f"last error: {known['last_error'] or 'none'}"
+            )

@@ -95,11 +95,13 @@ def test_finish_does_not_wait_for_an_endpoint_that_fails(scripts: ScriptRunner) 
 
 def test_a_refused_endpoint_costs_its_points_one_line_and_no_more(scripts: ScriptRunner) -> None:
     finished = scripts.run(
-        LOGGING, environ={**SILENT, "PRIMUS_LENS_API_BASE_URL": "http://127.0.0.1:1/api/v1"}
+        LOGGING, environ={**SILENT, "PRIMUS_LENS_API_BASE_URL": "http://me:hush@127.0.0.1:1/api/v1"}
     )
     assert finished.stdout == finished.stderr == ""
     (line,) = finished.debug.splitlines()
     assert "data is being lost" in line
+    assert "endpoint: http://127.0.0.1:1/api/v1;" in line
+    assert "hush" not in line
     assert "400 shutdown" in line
     assert "refused" in line
 

@@ -343,6 +343,7 @@ def test_what_is_lost_if_it_lasts_and_what_is_said_of_it(
     warnings = capfd.readouterr().err.splitlines()
     assert len(warnings) == bool(count)
     if count:
+        assert f"endpoint: {endpoint.environ['PRIMUS_LENS_API_BASE_URL']};" in warnings[0]
         assert f"data is being lost (metrics: {count} {row.lost_as[0]}" in warnings[0]
         assert all(words in warnings[0] for words in said)
 
