@@ -34,6 +34,22 @@ def time_calls(log: Callable[[Any], Any], calls: int = _BATCH, pause_ns: int = 0
         times.append((ended - started) / 1000)
         while perf_counter_ns() - ended < pause_ns:
             pass
+    return _quantiles(times)
+
+
+def time_in_turns(logs: dict[str, Callable[[Any], Any]]) -> dict[str, Quantiles]:
+    """Time single calls of each, one after the other, so that all meet the same weather."""
+    gc.collect()
+    times: dict[str, list[float]] = {name: [] for name in logs}
+    for _ in range(_BATCH):
+        for name, log in logs.items():
+            started = perf_counter_ns()
+            log(STEP)
+            times[name].append((perf_counter_ns() - started) / 1000)
+    return {name: _quantiles(of_one) for name, of_one in times.items()}
+
+
+def _quantiles(times: list[float]) -> Quantiles:
     return [quantile(times, share) for share in (0.5, 0.99, 0.999, 1.0)]
 
 
@@ -90,15 +106,14 @@ def in_wandb() -> dict[str, Any]:
     run = wandb.init(project="benchmarks")
     original = type(run).log.__primus_lens_original__  # type: ignore[attr-defined]
     reporter = get_global_reporter()
-
-    def without() -> Quantiles:
+    logs = {"with": wandb.log, "without": lambda data: original(run, data)}
+    time_in_turns(logs)
+    rounds = []
+    for _ in range(_SLOW_ROUNDS):
         assert reporter.flush(30), "the processor does not answer"
-        return time_calls(lambda data: original(run, data))
-
-    time_calls(wandb.log)
-    times = interleave(_SLOW_ROUNDS, {"with": lambda: time_calls(wandb.log), "without": without})
+        rounds.append(time_in_turns(logs))
     run.finish()
-    return times
+    return {name: [times[name] for times in rounds] for name in logs}
 
 
 def in_swanlab() -> dict[str, Any]:
