@@ -68,7 +68,7 @@ class Exporter:
             route = Route(HttpSink(settings))
             spool = make_spool(settings)
             if spool is not None:
-                self._replay = Replay(spool, Route(HttpSink(settings)), settings.flush_interval)
+                self._replay = Replay(spool, HttpSink(settings), settings.flush_interval)
             self._detections = Lane(
                 "detection", DETECTION_CAPACITY, self._pack_detections, route, spool, immediate=True
             )

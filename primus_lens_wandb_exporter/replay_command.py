@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
 from time import monotonic
 from typing import Any
 
-from .delivery.envelope import Verdict
+from .delivery.envelope import Outcome, Verdict
 from .delivery.http_sink import HttpSink
 from .delivery.replay import Replay
-from .delivery.route import Route
 from .delivery.spool import SPOOL, Spool
 from .settings import Settings
 
@@ -22,7 +22,7 @@ def replay(folder: str, settings: Settings) -> int:
     """Send what lies in a spool folder, or below an output path; return the exit status.
 
     It may be interrupted and repeated: what was sent is gone from the folder, what was not is there.
-    The status is 0 when nothing is left and nothing was set aside.
+    The status is 0 when nothing is left and this time nothing was set aside.
     """
     folder = os.path.abspath(folder)
     if os.path.basename(folder) != SPOOL:  # files of somebody else's are none of our business
@@ -31,38 +31,47 @@ def replay(folder: str, settings: Settings) -> int:
         print(f"primus-lens-wandb: {folder}: no such folder, so nothing to send", file=sys.stderr)
         return 2
     spool = Spool(folder, settings.spool_size << 20)
+    aside = spool.names_aside()
     total = len(spool.waiting())
-    print(f"{total} bodies, {spool.size() / (1 << 20):.1f} MiB, to {settings.shown_url}", flush=True)
-    route = Route(HttpSink(settings))
-    replaying = Replay(spool, route)
-    interrupted = False
+    print(f"{total} bodies in {folder}, to {settings.shown_url}", flush=True)
+    replaying = Replay(spool, HttpSink(settings))
+    bodies, interrupted = 0, False
     try:
         with _bar(total) as bar:
-            while route.failures < _ATTEMPTS:
-                time.sleep(max(0.0, route.open_at(hurried=True) - monotonic()))
-                outcome = replaying.send_next(settings.request_timeout)
-                if outcome is None:
-                    break
+            for outcome in _outcomes(replaying, settings.request_timeout):
                 if outcome.verdict is Verdict.SENT:
+                    bodies += 1
                     bar.update()
-                elif outcome.verdict is not Verdict.RETRY:
-                    bar.write(outcome.detail or outcome.reason)
     except KeyboardInterrupt:
         interrupted = True
     finally:
-        route.sink.close()
+        replaying.route.sink.close()
     left = len(spool.waiting())
-    set_aside = spool.count_aside()
-    print(f"{replaying.sent} points, log entries and records sent; {left} bodies left", flush=True)
-    if set_aside:
-        print(f"{set_aside} files are set aside in {spool.aside}; last: {spool.last_error or 'earlier'}")
-    if left and route.failures:
-        print(f"The endpoint fails: {route.last_error}. Run this again when it is well.")
-    elif left and not interrupted:
-        print("What is left belongs to processes that are sending it.")
+    print(f"{bodies} bodies sent ({replaying.sent} points, log entries and records), {left} left")
+    aside = spool.names_aside() - aside
+    for name in sorted(aside):
+        print(f"set aside, because it is damaged, foreign or refused: {os.path.join(spool.aside, name)}")
     if interrupted:
+        print("Interrupted. Run this again to go on.")
         return 130
-    return int(bool(left or set_aside))
+    if left and replaying.route.failures:
+        print(
+            f"The endpoint fails: {replaying.route.last_error}. Nothing is lost; run this again later."
+        )
+    elif left:
+        print("What is left belongs to processes that are sending it.")
+    return int(bool(left or aside))
+
+
+def _outcomes(replaying: Replay, timeout: float) -> Iterator[Outcome]:
+    """Send until nothing is left, or too many attempts have failed in a row."""
+    route = replaying.route
+    while route.failures < _ATTEMPTS:
+        time.sleep(max(0.0, route.open_at(hurried=True) - monotonic()))
+        outcome = replaying.send_next(timeout)
+        if outcome is None:
+            return
+        yield outcome
 
 
 class _NoBar:
@@ -76,10 +85,6 @@ class _NoBar:
 
     def update(self) -> None:
         """One more was sent."""
-
-    def write(self, text: str) -> None:
-        """Print a line."""
-        print(text)
 
 
 def _bar(total: int) -> Any:

@@ -25,7 +25,8 @@ def snapshot(
     """Return the state of every lane's account and route; times are Unix seconds."""
     accounts = {name: lane.account() for name, lane in lanes.items()}
     routes = _routes(lanes)
-    successes = [route.last_success for route in routes if route.last_success is not None]
+    answered = [lane.route.last_success for name, lane in lanes.items() if name != "local"]
+    successes = [moment for moment in answered if moment is not None]
 
     def sent(name: str) -> int:
         return accounts[name].sent if name in accounts else 0

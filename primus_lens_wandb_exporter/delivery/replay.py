@@ -5,11 +5,23 @@ from __future__ import annotations
 from time import monotonic
 
 from .. import guard
-from .envelope import Outcome, Verdict
+from .envelope import Envelope, Outcome, Sink, Verdict
 from .route import SPACING, Route
 from .spool import Claim, Spool
 
 _LONGEST_UNKNOWN = 3600.0  # seconds in which a processor gets to know a pod, or never
+
+
+class _Patient:
+    """A sink that never says never: the address may be the wrong one, and what is spooled can wait."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.close = sink.close
+
+    def send(self, envelope: Envelope, timeout: float) -> Outcome:
+        outcome = self._sink.send(envelope, timeout)
+        return outcome._replace(verdict=Verdict.RETRY) if outcome.verdict is Verdict.DROP else outcome
 
 
 class Replay:
@@ -19,13 +31,13 @@ class Replay:
 
     Args:
         spool: what is sent.
-        route: the way it takes.
+        sink: where it goes.
         interval: seconds after which an empty spool is looked at again.
     """
 
-    def __init__(self, spool: Spool, route: Route, interval: float = 0.0) -> None:
+    def __init__(self, spool: Spool, sink: Sink, interval: float = 0.0) -> None:
         self.spool = spool
-        self.route = route
+        self.route = Route(_Patient(sink))
         self.due_at = 0.0  # monotonic time of the next step
         self._interval = interval
         self.sent = 0  # weight

@@ -214,9 +214,9 @@ class Spool:
         """Return how many bodies lie in the spool, those claimed by a process included."""
         return sum(name.removesuffix(_CLAIMED).endswith(_BODY) for name, _ in _files(self.folder))
 
-    def count_aside(self) -> int:
-        """Return how many files were set aside, by any process."""
-        return sum(1 for _ in _files(self.aside))
+    def names_aside(self) -> set[str]:
+        """Return the names of the files that were set aside, by any process."""
+        return {name for name, _ in _files(self.aside)}
 
 
 def make_spool(settings: Settings) -> Spool | None:
