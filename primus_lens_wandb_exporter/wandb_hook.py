@@ -120,7 +120,10 @@ def _wrap_log(original: Callable[..., Any]) -> Callable[..., Any]:
             if state is None or state.run() is not self:
                 state = _meet(self)
             if state.reported:
-                _report_call(state, counter, *args, **kwargs)
+                if kwargs or len(args) != 1:
+                    _report_any_call(state, counter, *args, **kwargs)
+                else:  # as it mostly is
+                    _report_call(state, counter, args[0], None)
         except Exception as error:
             guard.swallow(error)
         return result
@@ -128,7 +131,7 @@ def _wrap_log(original: Callable[..., Any]) -> Callable[..., Any]:
     return log
 
 
-def _report_call(
+def _report_any_call(
     state: _RunState,
     counter: int | None,
     data: Mapping[str, Any],
@@ -136,6 +139,10 @@ def _report_call(
     *_: Any,  # what else wandb's `log` takes, now or later
     **__: Any,
 ) -> None:
+    _report_call(state, counter, data, step)
+
+
+def _report_call(state: _RunState, counter: int | None, data: Mapping[str, Any], step: Any) -> None:
     exporter = state.exporter
     numbers = plain_numbers(data)
     if numbers is not None:
