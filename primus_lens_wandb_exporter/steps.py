@@ -35,14 +35,13 @@ class StepMetrics:
     """The step metrics that a run's `define_metric` calls named."""
 
     def __init__(self) -> None:
+        self.defined = False  # whether there is any
         self._exact: dict[str, str] = {}
         self._globs: dict[str, str] = {}  # prefix before the `*`, longest first
 
-    def __bool__(self) -> bool:
-        return bool(self._exact or self._globs)
-
     def define(self, name: str, step_metric: str) -> None:
         """Remember one definition; `name` may end in `*`."""
+        self.defined = True
         if name.endswith("*"):
             globs = {**self._globs, name[:-1]: step_metric}
             self._globs = dict(sorted(globs.items(), key=lambda glob: -len(glob[0])))

@@ -163,7 +163,7 @@ def _report_call(state: _RunState, counter: int | None, data: Mapping[str, Any],
         step = default_step(metrics, state.calls if counter is None else counter)
         state.calls += 1
     timestamp = time.time()
-    if explicit is None and state.step_metrics:
+    if explicit is None and state.step_metrics.defined:
         _record_by_step_metric(exporter, state, timestamp, step, metrics, entries)
     else:
         exporter.record(state.id, timestamp, step, metrics, entries)

@@ -100,7 +100,7 @@ def test_an_exact_definition_wins_over_a_longer_over_a_shorter_glob(
     winner = name if name in latest else max(matching, key=len, default="")
     step_metrics = defined(pairs)
     assert step_metrics.step_metric_of(name) == latest.get(winner)
-    assert bool(step_metrics) == bool(pairs)
+    assert step_metrics.defined == bool(pairs)
 
 
 @patient
