@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Callable
 
+from primus_lens_wandb_exporter.delivery.bell import Bell
+
 from . import stand_in
 from .pairs import Figure, interleave, summarise
 from .table import Row
@@ -79,9 +81,9 @@ class _Holds:
 
     _PLACES: tuple[tuple[Any, tuple[str, ...]], ...] = (
         (time, ("sleep",)),
-        (threading.Event, ("wait",)),
+        (Bell, ("wait",)),
         (socket.socket, ("connect", "sendall", "recv_into")),
-        (os, ("open", "write", "replace", "unlink")),
+        (os, ("open", "write", "replace", "unlink", "mkdir", "lstat", "stat", "access", "listdir")),
     )
 
     def __init__(self) -> None:

@@ -21,6 +21,8 @@ from types import SimpleNamespace
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from .courtesy import give_way
+
 _LONGEST_ANSWER = 65536  # bytes that are read; the rest goes with the connection
 
 
@@ -78,6 +80,7 @@ class Connection:
             connection.sock.settimeout(max(0.001, deadline - monotonic()))
             connection.request("POST", self._path + path, body, {**self._headers, **headers})
             response = connection.getresponse()
+            give_way()
             answer = Answer(response.status, response.headers, response.read(_LONGEST_ANSWER))
             if response.length and len(answer.body) < _LONGEST_ANSWER:
                 raise http.client.IncompleteRead(answer.body, response.length)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_SLICE = 120e-6  # seconds of work between two pauses
+_SLICE = 200e-6  # seconds of work between two pauses
 # Long enough for a waiting thread to wake up: after `sleep(0)` we would have the GIL back before it.
 _PAUSE = 50e-6  # seconds
 
