@@ -216,7 +216,7 @@ def local_path(folder: str, environ: Mapping[str, str]) -> str:
 
     node = number("NODE_RANK", "GROUP_RANK", "SLURM_NODEID")
     rank = number("LOCAL_RANK", "SLURM_LOCALID")
-    return os.path.join(os.path.abspath(folder), f"node_{node}", f"rank_{rank}", "wandb_metrics.jsonl")
+    return os.path.join(folder, f"node_{node}", f"rank_{rank}", "wandb_metrics.jsonl")
 
 
 _exporter: Exporter | None = None

@@ -6,15 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import pytest
-from werkzeug import Request, Response
 
+from .support.ending import end, told_to_end
 from .support.processor import Processor
 from .support.scripts import ScriptRunner
 
@@ -49,38 +45,16 @@ finally:
 """
 
 
-@contextmanager
-def told_to_end(scripts: ScriptRunner, source: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Start a script, and send SIGTERM when it says that it is ready."""
-    environ = {**LATE, **options.pop("environ", {})}
-    process = scripts.start(source, environ=environ, **options)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGTERM)
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def end(process: subprocess.Popen[str], seconds: float = 30) -> tuple[int, str]:
-    """Return the status and what was printed after `ready`."""
-    stdout, stderr = process.communicate(timeout=seconds)
-    print(stderr)  # shown if the test fails
-    return process.returncode, stdout
-
-
 def test_all_arrives_no_line_of_the_user_follows_and_it_dies_of_sigterm(
     scripts: ScriptRunner, processor: Processor
 ) -> None:
-    with told_to_end(scripts, LOG + FOREVER) as process:
+    with told_to_end(scripts, LOG + FOREVER, environ=LATE) as process:
         assert end(process) == (-signal.SIGTERM, "")
     assert processor.series("a") == FIVE
 
 
 def test_without_us_it_ends_alike(scripts: ScriptRunner) -> None:
-    with told_to_end(scripts, LOG + FOREVER, hooked=False) as process:
+    with told_to_end(scripts, LOG + FOREVER, hooked=False, environ=LATE) as process:
         assert end(process) == (-signal.SIGTERM, "")
 
 
@@ -112,7 +86,7 @@ ready()
 take(lock)
 print("came back")
 """
-    with told_to_end(scripts, LOG + in_c) as process:
+    with told_to_end(scripts, LOG + in_c, environ=LATE) as process:
         assert end(process) == (-signal.SIGTERM, "")
     assert processor.series("a") == FIVE
 
@@ -135,7 +109,7 @@ def test_a_handler_from_before_us_runs_once_and_stays(
     scripts: ScriptRunner, processor: Processor
 ) -> None:
     install = "import signal, threading\n" + HANDLER + "signal.signal(signal.SIGTERM, handle)\n"
-    with told_to_end(scripts, install + LOG + UNTIL_HANDLED) as process:
+    with told_to_end(scripts, install + LOG + UNTIL_HANDLED, environ=LATE) as process:
         assert end(process) == (0, "handled 15 True\nTrue\n")
     assert processor.series("a") == FIVE
 
@@ -152,7 +126,7 @@ def handle_and_chain(*given):
 before = signal.signal(signal.SIGTERM, handle_and_chain)
 """
     until = UNTIL_HANDLED.replace("is handle)", "is handle_and_chain)")
-    with told_to_end(scripts, LOG + HANDLER + install + until) as process:
+    with told_to_end(scripts, LOG + HANDLER + install + until, environ=LATE) as process:
         assert end(process) == (0, "handled 15 True\nTrue\n")
     assert processor.series("a") == FIVE
 
@@ -167,7 +141,7 @@ def handle(signum, frame):
     os.kill(os.getpid(), signal.SIGTERM)
 before = signal.signal(signal.SIGTERM, handle)
 """
-    with told_to_end(scripts, LOG + install + FOREVER) as process:
+    with told_to_end(scripts, LOG + install + FOREVER, environ=LATE) as process:
         assert end(process) == (-signal.SIGTERM, "saved\n")
     assert processor.series("a") == FIVE
 
@@ -186,7 +160,9 @@ def test_a_disposition_that_is_not_the_default_is_left_alone(
 ) -> None:
     """It goes on, and ends by itself."""
     go_on = "ready()\nsys.stdin.read()\ntime.sleep(0.3)\nprint('went on')\n"
-    with told_to_end(scripts, f"import os, signal\n{disposition}\n" + LOG + go_on) as process:
+    with told_to_end(
+        scripts, f"import os, signal\n{disposition}\n" + LOG + go_on, environ=LATE
+    ) as process:
         assert end(process) == (0, "went on\n")
     assert processor.series("a") == FIVE
 
@@ -201,39 +177,19 @@ def test_a_process_that_never_had_a_run_keeps_the_default(scripts: ScriptRunner)
 def test_a_silent_endpoint_delays_the_end_by_two_seconds_at_most(
     scripts: ScriptRunner, processor: Processor
 ) -> None:
-    over = threading.Event()
-
-    def hang(request: Request) -> Response:
-        over.wait(60)
-        return Response("", 503)
-
-    processor.answer = hang
-    try:
-        with told_to_end(scripts, LOG + FOREVER) as process:
-            started = time.monotonic()
-            assert end(process) == (-signal.SIGTERM, "")
-            assert time.monotonic() - started < 4  # 2, and what a busy machine adds
-    finally:
-        over.set()
+    with processor.silent(), told_to_end(scripts, LOG + FOREVER, environ=LATE) as process:
+        started = time.monotonic()
+        assert end(process) == (-signal.SIGTERM, "")
+        assert time.monotonic() - started < 4  # 2, and what a busy machine adds
 
 
 def test_a_second_signal_ends_it_at_once(scripts: ScriptRunner, processor: Processor) -> None:
-    over, asked = threading.Event(), threading.Event()
-
-    def hang(request: Request) -> Response:
-        asked.set()
-        over.wait(60)
-        return Response("", 503)
-
-    processor.answer = hang
-    try:
-        with told_to_end(scripts, LOG + FOREVER) as process:
-            assert asked.wait(30)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                process.send_signal(number)
-            assert end(process)[0] == -signal.SIGTERM
-    finally:
-        over.set()
+    job = told_to_end(scripts, LOG + FOREVER, environ=LATE)
+    with processor.silent() as asked, job as process:
+        assert asked.wait(30)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process.send_signal(number)
+        assert end(process)[0] == -signal.SIGTERM
 
 
 def test_a_wakeup_descriptor_in_use_is_left_alone(scripts: ScriptRunner) -> None:

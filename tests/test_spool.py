@@ -23,6 +23,7 @@ from primus_lens_wandb_exporter.payloads import LogCall, metrics_envelopes
 from primus_lens_wandb_exporter.settings import Settings
 
 from .support.delivery import DROP, RETRY, SPLIT, ScriptedSink
+from .support.ending import end, told_to_end
 from .support.law import check_law
 from .support.processor import Processor
 from .support.scripts import REPOSITORY, ScriptRunner
@@ -392,17 +393,8 @@ def test_what_the_exit_cannot_deliver_is_sent_by_the_next_process(
 def test_an_endpoint_that_hangs_to_the_end_loses_nothing(
     scripts: ScriptRunner, processor: Processor, tmp_path: Path
 ) -> None:
-    over = threading.Event()
-
-    def hang(request: Request) -> Response:
-        over.wait(60)
-        return Response("", 503)
-
-    processor.answer = hang
-    try:
+    with processor.silent():
         finished = job(scripts, LOGS_FIVE, tmp_path / "out", PRIMUS_LENS_WANDB_SHUTDOWN_TIMEOUT="1")
-    finally:
-        over.set()
     check_law(finished.stats)
     assert finished.stats["spooled"] == {"detection": 1, "metrics": 5, "logs": 5, "local": 0}
 
@@ -470,15 +462,7 @@ def test_sigterm_with_a_silent_endpoint_and_a_slow_disk_spools_all(
     scripts: ScriptRunner, processor: Processor, tmp_path: Path
 ) -> None:
     """Neither half ends the process before the other is done."""
-    over = threading.Event()
-
-    def hang(request: Request) -> Response:
-        over.wait(60)
-        return Response("", 503)
-
-    processor.answer = hang
-    process = scripts.start(
-        """
+    script = """
         import time, wandb
         from primus_lens_wandb_exporter.delivery.spool import Spool
         write = Spool._write
@@ -491,17 +475,10 @@ def test_sigterm_with_a_silent_endpoint_and_a_slow_disk_spools_all(
             run.log({"a": i, "text": "b"})
         print("ready", flush=True)
         time.sleep(60)
-        """,
-        environ={OUTPUT: str(tmp_path / "out")},
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
-    finally:
-        over.set()
-    assert process.returncode == -signal.SIGTERM
+    """
+    told = told_to_end(scripts, script, environ={OUTPUT: str(tmp_path / "out")})
+    with processor.silent(), told as process:
+        assert end(process)[0] == -signal.SIGTERM
     spooled = Spool(str(tmp_path / "out" / "spool"), MIB)
     files = [Path(spooled.folder, name).read_bytes() for name in spooled.waiting()]
     paths = [json.loads(data.partition(b"\n")[0])["path"] for data in files]
@@ -511,25 +488,20 @@ def test_sigterm_with_a_silent_endpoint_and_a_slow_disk_spools_all(
 
 
 def test_sigterm_with_a_dead_endpoint_spools_all(scripts: ScriptRunner, tmp_path: Path) -> None:
-    process = scripts.start(
-        """
+    script = """
         import time, wandb
         run = wandb.init()
         for i in range(5):
             run.log({"a": i})
         print("ready", flush=True)
         time.sleep(60)
-        """,
-        environ={
-            OUTPUT: str(tmp_path / "out"),
-            "PRIMUS_LENS_API_BASE_URL": "http://127.0.0.1:9/api/v1",
-        },
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
-    assert process.returncode == -signal.SIGTERM
+    """
+    environ = {
+        OUTPUT: str(tmp_path / "out"),
+        "PRIMUS_LENS_API_BASE_URL": "http://127.0.0.1:9/api/v1",
+    }
+    with told_to_end(scripts, script, environ=environ) as process:
+        assert end(process)[0] == -signal.SIGTERM
     replay, sink = replay_of(Spool(str(tmp_path / "out" / "spool"), MIB))
     drain(replay)
     points = [p for envelope in sink.requests for p in json.loads(envelope.body()).get("metrics", [])]

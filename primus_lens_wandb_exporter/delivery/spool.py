@@ -96,7 +96,7 @@ class Spool:
                 self._write(name, data)
                 written.append(name)
         except OSError as error:
-            self.last_error = f"{self.folder}: {error.strerror}"
+            self._say(f"{self.folder}: {error.strerror}")
             for name in written:
                 with suppress(OSError):
                     os.unlink(os.path.join(self.folder, name))
@@ -195,10 +195,13 @@ class Spool:
             return
         os.close(claim.descriptor)
 
+    def _say(self, what: str) -> None:
+        self.last_error = what
+        guard.debug(guard.REPORTER_PREFIX, f"spool: {what}")
+
     def _set_aside(self, name: str, why: str) -> None:
         known_as = name.removesuffix(_CLAIMED).lstrip(".")
-        self.last_error = f"{known_as} {why}; set aside in {self.aside}"
-        guard.debug(guard.REPORTER_PREFIX, self.last_error)
+        self._say(f"{known_as} {why}; set aside in {self.aside}")
         os.makedirs(self.aside, exist_ok=True)
         target = os.path.join(self.aside, known_as)
         if os.path.lexists(target):
@@ -223,7 +226,7 @@ def make_spool(settings: Settings) -> Spool | None:
     """Return the spool below the output path, or None if there is to be none."""
     if not settings.writes_files or not settings.spool_size:
         return None
-    return Spool(os.path.join(os.path.abspath(settings.output_path), SPOOL), settings.spool_size << 20)
+    return Spool(os.path.join(settings.output_path, SPOOL), settings.spool_size << 20)
 
 
 def _files(folder: str) -> Iterator[tuple[str, os.stat_result]]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Callable, NamedTuple, Optional
 
 from pytest_httpserver import HTTPServer
@@ -44,6 +47,22 @@ class Processor:
         server.expect_request("/api/v1/wandb/detection").respond_with_handler(self._handle)
         server.expect_request("/api/v1/wandb/metrics").respond_with_handler(self._handle)
         server.expect_request("/api/v1/wandb/logs").respond_with_handler(self._handle)
+
+    @contextmanager
+    def silent(self) -> Iterator[threading.Event]:
+        """Take requests and answer none while it lasts; the event is set when there is one."""
+        asked, over = threading.Event(), threading.Event()
+
+        def hang(request: Request) -> Response:
+            asked.set()
+            over.wait(60)
+            return Response("", 503)
+
+        self.answer = hang
+        try:
+            yield asked
+        finally:
+            over.set()
 
     def _handle(self, request: Request) -> Response:
         refusal = self.answer(request)
