@@ -25,6 +25,7 @@ from .route import Route
 
 _PAUSE_AFTER_FAULT = 1.0
 _SECONDS_BETWEEN_STARTS = 5.0
+_SECONDS_BETWEEN_REFUSALS = 1.0  # of the spool
 _SECONDS_TO_TAKE_OVER = 0.5
 
 
@@ -58,6 +59,7 @@ class Worker:
         self._hands = threading.Lock()  # held by whoever moves what is in the lanes
         self._out_on: Route | None = None  # where the thread is while it has let go
         self._relieved = False  # whoever asked for the stop has done the rest
+        self._make_room_at = 0.0
         self._progress = 0
         self._in_vain = (0, 0.0)  # a flush at this progress has waited so many seconds for nothing
 
@@ -275,9 +277,13 @@ class Worker:
 
     def _make_room(self) -> None:
         """Move what waits into the spool when a queue fills up and its route is broken."""
+        if monotonic() < self._make_room_at:
+            return
         for lane in self.lanes:
             if lane.queue.half_full and not lane.route.healthy:
                 lane.put_aside()
+                if lane.queue.half_full:  # refused: a full spool need not be read at every log call
+                    self._make_room_at = monotonic() + _SECONDS_BETWEEN_REFUSALS
 
     @property
     def _replay_due_at(self) -> float:
