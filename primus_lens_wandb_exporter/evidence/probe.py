@@ -3,54 +3,113 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import ModuleType
 from typing import Any, Callable
 
+_METADATA_FOLDER = re.compile(r"(.+?)-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 
-def _installed_version(name: str) -> str | None:
-    from importlib import metadata
 
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
+def import_apart(name: str) -> ModuleType | None:
+    """Return a module that is loaded or installed, without a trace in `sys.modules`; None if neither.
+
+    A copy of its own leaves the program's view of what is loaded as it was, and takes no lock that a
+    fork could leave locked for ever in the child.
+
+    Raises:
+        Exception: whatever the module raises.
+    """
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        return loaded
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
+
+    spec = PathFinder.find_spec(name)
+    if spec is None or spec.loader is None:
         return None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @dataclass(frozen=True)
 class Probe:
-    """The process's environment, its loaded modules, the file system below `root`, package metadata."""
+    """The process's environment, modules, paths and packages, and the file system below `root`.
+
+    `import_apart` is how a source loads a library of its own need (pynvml), never a framework.
+    """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     modules: Mapping[str, ModuleType] = field(default_factory=lambda: sys.modules)
     root: str = "/"
-    installed_version: Callable[[str], str | None] = _installed_version
+    search_path: Sequence[str] = field(default_factory=lambda: sys.path)
+    import_apart: Callable[[str], Any] = import_apart
 
     def module(self, name: str) -> ModuleType | None:
         """Return a loaded module, never importing it."""
         return self.modules.get(name)
 
-    def version_of(self, name: str) -> str:
-        """Return the version of a loaded top-level module, or an empty string.
-
-        A module that loads its attributes lazily (transformers) is not asked for them; the installed
-        package's metadata speaks for it.
-        """
+    def look_up(self, name: str, attribute: str) -> Any:
+        """Return a loaded module's attribute as it stands there, calling no `__getattr__`; else None."""
         module = self.modules.get(name)
-        version = plain_text(vars(module).get("__version__")) if module is not None else ""
-        return version or self.installed_version(name) or ""
+        return None if module is None else vars(module).get(attribute)
+
+    def version_of(self, name: str, package: str = "") -> str:
+        """Return the version of a loaded module, or an empty string.
+
+        A module that loads its attributes lazily (transformers) is not asked for them; the metadata of
+        the installed package, if not of the module's own name, speaks for it.
+        """
+        return plain_text(self.look_up(name, "__version__")) or self.packages.get(
+            normal_name(package or name), ""
+        )
+
+    @cached_property
+    def packages(self) -> Mapping[str, str]:
+        """Versions of the installed packages by normal name; no file is opened, only folders listed."""
+        found: dict[str, str] = {}
+        for folder in tuple(self.search_path):
+            try:
+                names = os.listdir(folder or os.curdir)
+            except OSError:  # a zip file, or what is gone
+                continue
+            for name in names:
+                named = _METADATA_FOLDER.fullmatch(name) if name.endswith("-info") else None
+                if named is not None:
+                    found.setdefault(normal_name(named[1]), named[2])
+        return found
+
+    def path(self, path: str) -> str:
+        """Return where an absolute path lies below the root."""
+        return os.path.join(self.root, path.lstrip("/"))
 
     def read_text(self, path: str, limit: int = 65536) -> str | None:
-        """Return the text of a small file below the root, or None if it cannot be read."""
+        """Return the text of a small file below the root, or None if it cannot be read.
+
+        At most `limit` characters; bytes that are not UTF-8 are replaced.
+        """
         try:
-            with open(
-                os.path.join(self.root, path.lstrip("/")), encoding="utf-8", errors="replace"
-            ) as file:
+            with open(self.path(path), encoding="utf-8", errors="replace") as file:
                 return file.read(limit)
         except OSError:
             return None
+
+    def list_folder(self, path: str) -> list[str]:
+        """Return the sorted names in a folder below the root, none if it cannot be listed."""
+        try:
+            return sorted(os.listdir(self.path(path)))
+        except OSError:
+            return []
+
+
+def normal_name(package: str) -> str:
+    """Return a package's name as the packaging standard compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 def plain_text(value: Any) -> str:
