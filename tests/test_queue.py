@@ -41,6 +41,21 @@ def test_a_full_queue_refuses_the_new_item_and_counts_its_weight() -> None:
     assert queue.take(1000) == [("a", 5), ("b", 7)]
 
 
+def test_what_is_allowed_beyond_the_capacity_is_counted_by_weight() -> None:
+    queue: BoundedQueue[int] = BoundedQueue(2)
+    for i in range(2):
+        queue.put(i, 5)
+    queue.allow(10)
+    assert [queue.put(i, 5) for i in (2, 3, 4)] == [3, 4, 0]
+    queue.allow(10)  # what waits beyond the capacity has been allowed before
+    assert queue.put(5, 1) == 0
+    queue.take(10)
+    queue.allow(10)
+    assert [queue.put(i, 10) for i in (6, 7)] == [3, 0]
+    queue.close()
+    assert queue.put(8, 0) == 0
+
+
 def test_a_closed_queue_refuses_with_the_reason_and_keeps_what_it_has() -> None:
     queue: BoundedQueue[str] = BoundedQueue(1)
     queue.put("a")

@@ -13,7 +13,7 @@ from primus_lens_wandb_exporter.delivery import route as route_module
 from primus_lens_wandb_exporter.delivery import worker as worker_module
 from primus_lens_wandb_exporter.delivery.agenda import Agenda
 from primus_lens_wandb_exporter.delivery.envelope import Outcome, Verdict
-from primus_lens_wandb_exporter.delivery.lane import Account, Lane
+from primus_lens_wandb_exporter.delivery.lane import MAX_IN_HAND, Account, Lane
 from primus_lens_wandb_exporter.delivery.route import Route
 from primus_lens_wandb_exporter.delivery.worker import Worker
 
@@ -94,6 +94,20 @@ def test_threads_that_log_first_at_once_start_one_worker(deliveries: Any) -> Non
     for thread in threads:
         thread.join()
     assert len(set(threading.enumerate()) - before) == 1
+
+
+def test_nothing_is_lost_of_what_floods_in_while_the_endpoint_is_slow(deliveries: Any) -> None:
+    delivery = deliveries(GatedSink())
+    delivery.put(*range(5))
+    assert delivery.sink.entered.wait(30)
+    flood = list(range(5, MAX_IN_HAND + 20))
+    delivery.put(*flood)
+    assert delivery.batched.account().dropped == {}
+    delivery.put(*range(10))
+    assert delivery.batched.account().dropped == {"queue_full": 10}
+    delivery.sink.gate.set()
+    wait_until(lambda: delivery.batched.idle)
+    assert delivery.sink.taken[: len(flood)] == list(range(len(flood)))
 
 
 def test_a_batch_goes_out_when_it_is_complete_and_not_before(deliveries: Any) -> None:

@@ -110,6 +110,11 @@ class Lane(Generic[T]):
             give_way()
         return self._outbox[0] if self._outbox else None
 
+    def prepare_for_absence(self) -> None:
+        """Let the queue grow by what could have been taken in hand, while nobody comes to take it."""
+        if not self.immediate:
+            self.queue.allow(max(0, MAX_IN_HAND - self.in_hand))
+
     def _take(self) -> None:
         if self.in_hand >= MAX_IN_HAND:
             return

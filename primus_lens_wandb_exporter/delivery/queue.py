@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from itertools import islice
 from threading import RLock
 from typing import Generic, TypeVar
 
@@ -24,6 +25,7 @@ class BoundedQueue(Generic[T]):
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
         self._limit = capacity  # 0 once closed
+        self._spare = 0  # weight that may wait beyond the capacity
         self.offered = 0  # weight of all that was put, refused or not
         self.refused = {"queue_full": 0, "shutdown": 0}  # weight of what was refused, by reason
         self._waiting_since: float | None = None
@@ -39,10 +41,15 @@ class BoundedQueue(Generic[T]):
         with self._lock:
             self.offered += weight
             waiting = len(items)
-            if waiting >= self._limit or (weight > _HEAVY and self._is_too_heavy(weight)):
+            full = waiting >= self._limit
+            if (full and (weight > self._spare or not self._limit)) or (
+                weight > _HEAVY and self._is_too_heavy(weight)
+            ):
                 # One operation, no call in it: a signal handler that puts cannot come between.
                 self.refused["queue_full" if self._limit else "shutdown"] += weight
                 return 0
+            if full:
+                self._spare -= weight
             if not waiting:
                 self._waiting_since = time.monotonic()
             items.append((item, weight))
@@ -51,6 +58,11 @@ class BoundedQueue(Generic[T]):
     def _is_too_heavy(self, weight: int) -> bool:
         waiting = sum(weight for _, weight in tuple(self._items))
         return bool(waiting) and waiting + weight > MAX_WEIGHT
+
+    def allow(self, spare: int) -> None:
+        """Let so much weight wait beyond the capacity, until the consumer comes back."""
+        surplus = max(0, len(self._items) - self.capacity)
+        self._spare = spare - sum(weight for _, weight in islice(reversed(self._items.copy()), surplus))
 
     def take(self, max_weight: int) -> list[tuple[T, int]]:
         """Remove the oldest items, up to `max_weight` together but at least one if there is any.

@@ -177,6 +177,8 @@ class Worker:
     def _round(self) -> bool:
         if self._departure is not None and not self._stopping:
             self._begin_stop()
+        for lane in self.lanes:
+            lane.prepare_for_absence()
         self._make_room()
         due = sorted(self._due(), key=lambda lane: lane.failed_at)  # who stumbles holds up no other
         for lane in due:
@@ -227,6 +229,7 @@ class Worker:
             envelope = lane.next_envelope()
             if envelope is None:
                 return
+            lane.prepare_for_absence()
             with self._out_of_hands(lane.route):
                 outcome = lane.route.send(envelope, self._timeout(), monotonic())
             if self._relieved:
