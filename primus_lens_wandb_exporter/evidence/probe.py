@@ -15,25 +15,36 @@ _METADATA_FOLDER = re.compile(r"(.+?)-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 
 
 def import_apart(name: str) -> ModuleType | None:
-    """Return a module that is loaded or installed, without a trace in `sys.modules`; None if neither.
+    """Return a module that is loaded or installed, without a trace of its name; None if neither.
 
-    A copy of its own leaves the program's view of what is loaded as it was, and takes no lock that a
-    fork could leave locked for ever in the child.
+    A copy below a name of our own leaves the program's view of what is loaded as it was, and takes no
+    lock that a fork could leave locked for ever in the child. It needs that name: pynvml looks itself up
+    in `sys.modules` while it is executed.
 
     Raises:
         Exception: whatever the module raises.
     """
-    loaded = sys.modules.get(name)
+    alias = f"{__package__}.apart.{name}"
+    loaded = sys.modules.get(name) or sys.modules.get(alias)
     if loaded is not None:
         return loaded
     from importlib.machinery import PathFinder
-    from importlib.util import module_from_spec
+    from importlib.util import module_from_spec, spec_from_file_location
 
-    spec = PathFinder.find_spec(name)
+    found = PathFinder.find_spec(name)
+    if found is None or not found.has_location:
+        return None
+    spec = spec_from_file_location(
+        alias, found.origin, submodule_search_locations=found.submodule_search_locations
+    )
     if spec is None or spec.loader is None:
         return None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = sys.modules[alias] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[alias]
+        raise
     return module
 
 
