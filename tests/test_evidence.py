@@ -189,6 +189,7 @@ def test_small_files_are_read_below_the_root(tmp_path: Path) -> None:
     assert probe.read_text("/sys/name", limit=8) == "gfx942\ufffdx"
     assert probe.read_text("/sys/missing") is None
     assert probe.read_text("/sys") is None
+    assert (probe.read_text("/sys\0"), probe.list_folder("/sys\0")) == (None, [])
 
 
 def test_a_run_is_described_in_plain_text_without_its_secrets() -> None:

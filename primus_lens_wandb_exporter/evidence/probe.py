@@ -107,14 +107,14 @@ class Probe:
         try:
             with open(self.path(path), encoding="utf-8", errors="replace") as file:
                 return file.read(limit)
-        except OSError:
+        except (OSError, ValueError):  # a name with a null character
             return None
 
     def list_folder(self, path: str) -> list[str]:
         """Return the sorted names in a folder below the root, none if it cannot be listed."""
         try:
             return sorted(os.listdir(self.path(path)))
-        except OSError:
+        except (OSError, ValueError):
             return []
 
 
