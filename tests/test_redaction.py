@@ -35,6 +35,7 @@ SECRET_NAMES = (
 
 HARMLESS_NAMES = """
     max_tokens num_tokens min_tokens total_tokens n_tokens max_new_tokens tokens_per_second
+    max_num_batched_tokens
     tokens_seen token_count tokenizer tokenizer_name tokenizer_path Tokenizer tokenization pad_token
     pad_token_id eos_token bos_token unk_token mask_token num_special_tokens maxTokens numTokens
     hidden_size keyframes monkey keyboard turkey learning_rate lr epochs author authors passes bypass

@@ -24,7 +24,9 @@ _HARMLESS_BEFORE = {
     "token": frozenset(
         "special pad eos bos unk mask sep cls image video audio stop start end per".split()
     ),
-    "tokens": frozenset("max min num n total new seen per special image video audio stop".split()),
+    "tokens": frozenset(
+        "max min num n total new seen per special image video audio stop batched".split()
+    ),
     "key": frozenset("sort group image label text".split()),
     "keys": frozenset("num n image label text".split()),
 }
