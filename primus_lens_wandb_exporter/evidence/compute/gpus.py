@@ -1,0 +1,89 @@
+"""The GPUs of this process, as the compute metadata tells of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from . import slurm
+
+# NVIDIA_VISIBLE_DEVICES is the container runtime's: `all`, `none` and `void` stand in images and say
+# nothing of what was injected in the end.
+_VISIBLE = (
+    "CUDA_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "NVIDIA_VISIBLE_DEVICES",
+)
+_RUNTIME_WORDS = frozenset(("", "all", "none", "void"))
+_DEVICE = re.compile(r"[0-9]{1,5}|(?:GPU|MIG)-\S{1,128}")
+
+
+class GpuLike(Protocol):
+    """A GPU of the inventory; a zero or empty field is not known."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    @property
+    def major(self) -> int: ...
+    @property
+    def minor(self) -> int: ...
+    @property
+    def multi_processors(self) -> int: ...
+
+
+def describe_gpus(environ: Mapping[str, str], gpus: Sequence[GpuLike]) -> dict[str, Any]:
+    """Return the `compute.gpu…` fields.
+
+    Args:
+        environ: visible-device variables and Slurm's.
+        gpus: the inventory's, in which the visible-device variables have had their effect.
+    """
+    names = ", ".join(dict.fromkeys(gpu.name for gpu in gpus if gpu.name))
+    return {
+        "compute.gpu_count": count_gpus(environ, len(gpus)),
+        "compute.gpu_type": names or slurm.name_gpu_type(environ),
+        "compute.gpus": [_describe_gpu(gpu) for gpu in gpus],
+    }
+
+
+def count_gpus(environ: Mapping[str, str], seen: int) -> int:
+    """Return the number that the visible-device variables, else Slurm, else the inventory gives.
+
+    What the inventory saw it saw through those variables, and Slurm cannot give what is not there; where
+    it saw nothing, for want of a driver or its library, they speak for themselves.
+    """
+    listed = [count for name in _VISIBLE for count in _count_listed(name, environ.get(name))]
+    if listed:
+        return seen or min(listed)
+    allotted = slurm.count_job_gpus(environ)
+    return min(allotted, seen) if allotted and seen else allotted or seen
+
+
+def _count_listed(name: str, devices: str | None) -> list[int]:
+    if devices is None or (name == "NVIDIA_VISIBLE_DEVICES" and devices in _RUNTIME_WORDS):
+        return []
+    # CUDA sees the devices before the first that is none (`-1`): the programming guide's rule.
+    seen: list[str] = []
+    for device in devices.split(","):
+        if not _DEVICE.fullmatch(device.strip()):
+            break
+        seen.append(device.strip())
+    return [len(set(seen))]
+
+
+def _describe_gpu(gpu: GpuLike) -> dict[str, Any]:
+    described: dict[str, Any] = {"index": gpu.index, "name": gpu.name}
+    if gpu.memory_bytes:
+        described["total_memory_gb"] = round(gpu.memory_bytes / 2**30, 2)
+    if gpu.major:
+        described.update(major=gpu.major, minor=gpu.minor)
+    if gpu.multi_processors:
+        described["multi_processor_count"] = gpu.multi_processors
+    return described
