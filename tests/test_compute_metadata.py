@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+import primus_lens_wandb_exporter
 from primus_lens_wandb_exporter import guard
 from primus_lens_wandb_exporter.evidence import Probe, compute
 from primus_lens_wandb_exporter.evidence.compute import describe_compute, summary_line
@@ -160,3 +161,11 @@ def test_a_user_has_a_name_even_where_nobody_knows_it(
 def test_one_line_sums_it_up(cpus: int, gpus: int, line: str) -> None:
     assert summary_line({"compute.cpu_count": cpus, "compute.gpu_count": gpus}) == line
     assert summary_line({}) == "✓ Logged compute metadata: 0 CPUs, 0 GPUs"
+
+
+def test_the_metadata_can_be_had_from_the_package() -> None:
+    pytest.importorskip("primus_lens_wandb_exporter.evidence.gpu")
+    metadata = primus_lens_wandb_exporter.collect_compute_metadata({"model": object(), "debug": True})
+    assert metadata["compute.cpu_count"] == describe_compute(Probe())["compute.cpu_count"]
+    assert metadata["runtime"] == {"debug": True}
+    json.dumps(metadata)
