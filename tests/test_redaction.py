@@ -105,6 +105,47 @@ def test_none_and_switches_under_secret_names_tell_nothing_and_stay() -> None:
     assert redact(config) == config
 
 
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+
+
+@pytest.mark.parametrize(
+    "name",
+    """
+    commit git_commit gitCommit git.commit GIT_COMMIT gitcommit commit_hash commitHash commit_id
+    commit_sha sha sha1 git_sha sha_256 revision model_revision code-revision rev git_rev git_hash
+    githash head_sha git_head vcs_ref
+    """.split(),
+)
+@pytest.mark.parametrize("commit", [COMMIT, "0123456789abcdef" * 4])
+def test_a_commit_under_a_name_that_says_so_stays(name: str, commit: str) -> None:
+    assert redact({"nested": [{name: commit}]}) == {"nested": [{name: commit}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (name, COMMIT)
+            for name in """
+            hash id value key ref head commits commitment committer_of shape reverse prev sharp
+            commit_key sha_token git_commit_password revision_secret wandb commit_message commit_by
+            """.split()
+        ),
+        ("commit", COMMIT + "\n"),
+        ("commit", "ghp_" + "c" * 36),
+        ("revision", "hf_" + "a" * 34),
+        ("sha", "https://user:hunter2@example.com/x"),
+        ("git_commit", "AKIA" + "A" * 16),
+    ],
+)
+def test_nothing_else_passes_for_a_commit(name: str, value: str) -> None:
+    assert redact({name: value}) == {name: REDACTED}
+
+
+def test_a_commit_in_a_list_has_no_name_and_is_hidden() -> None:
+    assert redact({"commit": [COMMIT]}) == {"commit": [REDACTED]}
+
+
 ordinary = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10)
 config_names = st.text(max_size=8)
 

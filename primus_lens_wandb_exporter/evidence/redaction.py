@@ -51,6 +51,13 @@ _SECRET_VALUE = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]*:[^/\s@]+@|\bBearer\s+\S{8,}|^[0-9a-f]{40}$"
 )
 
+# Forty hexadecimal digits are a W&B key, unless their name calls them a commit.
+_COMMIT_NAME = re.compile(
+    r"(?:^| )(?:git)?(?:commit|revision|rev|sha)(?: ?(?:sha|hash|id|oid|1|256))*$"
+    r"|(?:^| )(?:git|vcs|head) ?(?:hash|head|ref)$"
+)
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
 _MAX_DEPTH = 8
 _MAX_VALUES = 2000
 _MAX_TEXT = 2048  # characters
@@ -74,6 +81,13 @@ def looks_secret(name: str) -> bool:
 
 def _is_harmless(before: str, word: str, after: str) -> bool:
     return before in _HARMLESS_BEFORE.get(word, ()) or after in _HARMLESS_AFTER.get(word, ())
+
+
+def is_commit(name: str, value: Any) -> bool:
+    """Return whether a value is the id of a commit, SHA-1 or SHA-256, under a name that says so."""
+    if not isinstance(value, str) or not _COMMIT.fullmatch(value):
+        return False
+    return _COMMIT_NAME.search(" ".join(_WORD.findall(name)).lower()) is not None
 
 
 def hide_credentials(text: str) -> str:
@@ -115,8 +129,9 @@ class _Redactor:
         return f"<{type(value).__name__}>"
 
     def _copy_text(self, text: str) -> str:
-        if hide_credentials(text) is REDACTED:
-            return REDACTED
+        return REDACTED if hide_credentials(text) is REDACTED else self._keep_text(text)
+
+    def _keep_text(self, text: str) -> str:
         text = text[:_MAX_TEXT] + _CUT if len(text) > _MAX_TEXT else str.__str__(text)
         self._room -= len(dumps(text))
         return text if self._room >= 0 else _CUT
@@ -129,7 +144,12 @@ class _Redactor:
                 break
             name = self._copy_text(str(key))
             secret = looks_secret(name) and value is not None and not isinstance(value, bool)
-            copied[name] = REDACTED if secret else self.copy(value, depth + 1)
+            if secret:
+                copied[name] = REDACTED
+            elif is_commit(name, value):
+                copied[name] = self._keep_text(value)
+            else:
+                copied[name] = self.copy(value, depth + 1)
         return copied
 
     def _copy_sequence(self, values: Any, depth: int) -> list[Any]:
