@@ -48,6 +48,14 @@ def import_apart(name: str) -> ModuleType | None:
     return module
 
 
+def working_folder() -> str:
+    """Return the current directory, or an empty string where it has been deleted."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 @dataclass(frozen=True)
 class Probe:
     """The process's environment, modules, paths and packages, and the file system below `root`.
@@ -60,6 +68,7 @@ class Probe:
     root: str = "/"
     search_path: Sequence[str] = field(default_factory=lambda: sys.path)
     import_apart: Callable[[str], Any] = import_apart
+    working_folder: Callable[[], str] = working_folder
 
     def module(self, name: str) -> ModuleType | None:
         """Return a loaded module, never importing it."""
@@ -109,6 +118,29 @@ class Probe:
                 return file.read(limit)
         except (OSError, ValueError):  # a name with a null character
             return None
+
+    def read_bytes(self, path: str, limit: int, offset: int = 0) -> bytes | None:
+        """Return at most `limit` bytes of a file below the root, or None if it cannot be read."""
+        try:
+            with open(self.path(path), "rb", buffering=0) as file:
+                file.seek(offset)
+                return file.read(limit)
+        except (OSError, ValueError, OverflowError):  # an offset that is none
+            return None
+
+    def lstat(self, path: str) -> os.stat_result | None:
+        """Return the status of a file, not followed if it is a link; None if it is not there."""
+        try:
+            return os.lstat(self.path(path))
+        except (OSError, ValueError):
+            return None
+
+    def read_link(self, path: str) -> str:
+        """Return where a symbolic link points, empty if it cannot be read."""
+        try:
+            return os.readlink(self.path(path))
+        except (OSError, ValueError):
+            return ""
 
     def list_folder(self, path: str) -> list[str]:
         """Return the sorted names in a folder below the root, none if it cannot be listed."""
