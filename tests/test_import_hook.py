@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .support.hooking import ARMED_BY_SCRIPT, LOG_THREE, START, THREE, installations, script
 from .support.processor import Processor
 from .support.scripts import ScriptRunner
+from .support.versions import WANDB
 
 
 def test_probes_from_any_thread_change_nothing(scripts: ScriptRunner, processor: Processor) -> None:
@@ -37,6 +40,7 @@ def test_probes_from_any_thread_change_nothing(scripts: ScriptRunner, processor:
     assert processor.series("loss") == THREE
 
 
+@pytest.mark.skipif(WANDB < (0, 19), reason="it hangs without us, too")
 def test_threads_that_import_while_others_probe_do_not_block_each_other(scripts: ScriptRunner) -> None:
     finished = scripts.run(
         """

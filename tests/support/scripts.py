@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .versions import WANDB
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 HOOK_FOLDER = REPOSITORY / "sitecustomize"
 
@@ -120,6 +122,8 @@ def clean_environ(folder: Path) -> dict[str, str]:
         and not name.lower().endswith("_proxy")
         and name not in ("WORKLOAD_UID", "RANK", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")
     }
+    if WANDB < (0, 20):  # it imports eventlet where that is installed, which says that it is old
+        inherited["PYTHONWARNINGS"] = "ignore"
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)
     return {
