@@ -142,19 +142,22 @@ class _Points:
 
 def _log_entries(calls: Iterable[LogCall]) -> Iterator[_Piece]:
     for run_id, timestamp, step, _, entries in calls:
-        data = {
-            name: hide_credentials(value) if isinstance(value, str) else value
-            for name, value in entries.items()
-        }
-        text = to_json({"step": step, "timestamp": timestamp, "data": data})
+        text = to_json({"step": step, "timestamp": timestamp, "data": _without_credentials(entries)})
         yield _Piece(run_id, [text], len(text.encode()) + 1)
 
 
 def _lines(calls: Iterable[LogCall]) -> Iterator[_Piece]:
     for run_id, timestamp, step, metrics, entries in calls:
-        data = {**metrics, **entries}
+        data = {**metrics, **_without_credentials(entries)}
         text = to_json({"run_id": run_id, "step": step, "timestamp": timestamp, "data": data})
         yield _Piece("", [text], len(text.encode()) + 1)
+
+
+def _without_credentials(entries: Mapping[str, LogValue]) -> dict[str, LogValue]:
+    return {
+        name: hide_credentials(value) if isinstance(value, str) else value
+        for name, value in entries.items()
+    }
 
 
 class _Filling:

@@ -33,7 +33,7 @@ def snapshot(
 
     return {
         "pid": os.getpid(),
-        "command": " ".join(sys.argv)[:_LONGEST_COMMAND],
+        "command": "".join(sys.argv[:1])[:_LONGEST_COMMAND],  # arguments may be passwords
         "time": time.time(),
         "reporting": settings.reports,
         "endpoint": settings.shown_url,
