@@ -16,7 +16,7 @@ from .delivery.envelope import Envelope, Verdict
 from .delivery.http_sink import HttpSink
 from .delivery.spool import make_spool
 from .settings import Loaded, Settings, load
-from .system_metrics import make_sampler
+from .system_metrics import load_psutil
 
 RUN_ID = "primus-lens-doctor"  # of the empty metrics body that the endpoint is asked to take
 
@@ -78,7 +78,7 @@ def examine(environ: Mapping[str, str] | None = None) -> Report:
     if settings.writes_files:
         findings.append(_examine_output(settings))
     if settings.enhance_metrics:
-        findings.append(_examine_system_metrics(settings))
+        findings.append(_examine_system_metrics())
     return Report(findings, loaded)
 
 
@@ -244,8 +244,8 @@ def _examine_output(settings: Settings) -> Finding:
     return Finding("files", True, f"{path}; {waiting} bodies in the spool", advice)
 
 
-def _examine_system_metrics(settings: Settings) -> Finding:
-    if make_sampler(settings.flush_interval) is not None:
+def _examine_system_metrics() -> Finding:
+    if load_psutil() is not None:
         return Finding("system", True, "CPU and memory use by psutil")
     seen = "warning: psutil cannot be imported, so PRIMUS_LENS_WANDB_ENHANCE_METRICS changes nothing"
     return Finding("system", True, seen, "pip install psutil")  # what was logged arrives all the same

@@ -59,6 +59,14 @@ class BoundedQueue(Generic[T]):
         waiting = sum(weight for _, weight in tuple(self._items))
         return bool(waiting) and waiting + weight > MAX_WEIGHT
 
+    @property
+    def newest(self) -> T | None:
+        """The item that came last, if it still waits."""
+        try:
+            return self._items[-1][0]
+        except IndexError:
+            return None
+
     def allow(self, spare: int) -> None:
         """Let so much weight wait beyond the capacity, until the consumer comes back."""
         surplus = max(0, len(self._items) - self.capacity)
