@@ -28,6 +28,11 @@ def _perform(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
         return _run(options.command, parser)
     if options.action == "stats":
         return _stats(options.json)
+    if options.action == "evidence":
+        from .evidence_command import show_evidence
+        from .settings import load
+
+        return show_evidence(load().settings)
     if options.action == "replay":
         from .replay_command import replay
         from .settings import load
@@ -57,6 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     stats.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
     actions.add_parser(
         "doctor", help="say whether data would arrive from this interpreter, and if not, why"
+    )
+    actions.add_parser(
+        "evidence", help="print the detection record that would be sent from here, as JSON"
     )
     replay = actions.add_parser(
         "replay", help="send what could not be delivered and lies in a spool; may be interrupted"
