@@ -25,4 +25,5 @@ def collect_compute_metadata(cfg: "Any" = None) -> "dict[str, Any]":
     from .evidence.gpu import take_inventory
 
     probe = Probe()
-    return describe_compute(probe, cfg, take_inventory(probe).gpus)
+    inventory = take_inventory(probe)
+    return describe_compute(probe, cfg, inventory.gpus, inventory.host_count)

@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from threading import RLock
-from typing import Any, NamedTuple
+from typing import Any
 
-from . import evidence, guard, hints, payloads, stats
+from . import guard, payloads, stats
 from .capture import LogValue
 from .delivery.agenda import Agenda
 from .delivery.envelope import Envelope
@@ -19,24 +19,19 @@ from .delivery.replay import Replay
 from .delivery.route import Route
 from .delivery.spool import make_spool
 from .delivery.worker import Worker
+from .detection import Detection, Detector
+from .evidence import Collector
 from .herald import Herald
 from .lifecycle import call_after_fork, call_at_exit, make_fork_canary
 from .payloads import LogCall
 from .settings import Loaded, load
 from .sigterm import SigtermWatch
-from .system_metrics import Sampler, make_sampler
+from .system_metrics import Sampler, load_psutil
 
 DETECTION_CAPACITY = 100
 _SIGTERM_SECONDS = 2.0
 _DRAIN_FACTOR = 4  # while things go well, an exit takes so many times the time without progress
 CAPACITY = 1000  # log calls that wait, for each of metrics, logs and the local file
-
-
-class Detection(NamedTuple):
-    """A run to be announced: what it said of itself, and when (Unix seconds)."""
-
-    run: Mapping[str, Any]
-    timestamp: float
 
 
 class Exporter:
@@ -52,9 +47,9 @@ class Exporter:
     def _assemble(self) -> None:
         """Make lanes and worker, with nothing in them. Only assigns: a fork's child runs this."""
         settings = self.settings
+        self._detector: Detector | None = None
         self._sampler: Sampler | None = None
-        if settings.enhance_metrics:
-            self._sampler = make_sampler(settings.flush_interval)
+        self.collector = Collector()
         self.skipped: dict[str, int] = {}
         self._skip_lock = RLock()
         self._detections: Lane[Detection] | None = None
@@ -67,9 +62,21 @@ class Exporter:
             spool = make_spool(settings)
             if spool is not None:
                 self._replay = Replay(spool, HttpSink(settings), settings.flush_interval)
-            self._detections = Lane(
-                "detection", DETECTION_CAPACITY, self._pack_detections, route, spool, immediate=True
+            self._detector = detector = Detector(
+                settings, self.collector, self._offer_detection, settings.flush_interval
             )
+            self._detections = Lane(
+                "detection", DETECTION_CAPACITY, detector.pack, route, spool, immediate=True
+            )
+            psutil = load_psutil() if settings.enhance_metrics else None
+            if psutil is not None:
+                self._sampler = Sampler(
+                    psutil,
+                    self.collector,
+                    self._newest_call,
+                    self._offer_sample,
+                    settings.system_interval,
+                )
             self._metrics = Lane("metrics", CAPACITY, self._pack_metrics, route, spool)
             self._logs = Lane("logs", CAPACITY, self._pack_logs, route, spool)
         if settings.writes_files:
@@ -90,18 +97,29 @@ class Exporter:
             request_timeout=settings.request_timeout,
             retry_timeout=settings.retry_timeout,
             after_round=self.herald.after_round,
+            chores=[chore for chore in (self._detector, self._sampler) if chore is not None],
             replay=self._replay,
         )
         self._canary = make_fork_canary()  # last: whoever sees it has all of the above
 
     # Called by the hook, in the user's threads.
 
-    def announce(self, run: Mapping[str, Any]) -> None:
-        """Send the detection record of a run."""
-        if self._detections is not None:
-            worker = self._ready_worker()
-            self._detections.queue.put(Detection(run, time.time()))
-            worker.wake()
+    def announce(self, run: Any) -> None:
+        """Send the detection record of a run that has begun."""
+        if self._detector is not None:
+            self._ready_worker()
+            self._detector.meet(run)
+            if self._sampler is not None:
+                self._sampler.follow(str(run.id))
+
+    def conclude(self, run: Any) -> None:
+        """See off a run that has ended: wait for delivery while it goes well."""
+        run_id = str(run.id)
+        self.flush(self.settings.finish_timeout)
+        if self._detector is not None:
+            self._detector.conclude(run_id)
+        if self._sampler is not None:
+            self._sampler.leave(run_id)
 
     def record(
         self,
@@ -146,7 +164,10 @@ class Exporter:
 
     def flush(self, timeout: float) -> bool:
         """Wait until all is delivered, at most `timeout` seconds and only while that goes well."""
-        return self.worker.pid != os.getpid() or self.worker.flush(timeout)
+        if self.worker.pid != os.getpid():
+            return True
+        self._look_for_the_last_time()
+        return self.worker.flush(timeout)
 
     def shutdown(self) -> None:
         """Deliver what is left, within `shutdown_timeout` without progress; nothing is taken after."""
@@ -163,6 +184,7 @@ class Exporter:
     def _stop(self, patience: float, at_most: float) -> None:
         with guard.boundary:
             if self.worker.pid == os.getpid():
+                self._look_for_the_last_time()
                 self.worker.stop(patience, at_most)
                 self.herald.close()
 
@@ -173,32 +195,33 @@ class Exporter:
             self._sigterm.forget()
             self._assemble()
 
-    # Called by the worker thread.
+    def _look_for_the_last_time(self) -> None:
+        if self._detector is not None and self.worker.thread is not None:
+            with guard.boundary:
+                self._detector.look_for_the_last_time()
 
-    def _pack_detections(self, detections: Sequence[Detection]) -> Iterator[Envelope]:
-        for detection in detections:
-            found = evidence.collect(evidence.Probe(), detection.run)
-            hinted = hints.build_hints(found)
-            guard.debug(
-                guard.HOOK_PREFIX,
-                f"run {detection.run.get('id')}: frameworks {hinted['possible_frameworks'] or 'none'}, "
-                f"confidence {hinted['confidence']}",
-            )
-            yield payloads.detection_envelope(self.settings, found, hinted, detection.timestamp)
+    # Called by the worker thread, the first one also by the user's.
+
+    def _offer_detection(self, detection: Detection) -> None:
+        if self._detections is not None:
+            self._detections.queue.put(detection)
+            self.worker.wake()
+
+    def _offer_sample(self, run_id: str, step: int, sample: Mapping[str, float]) -> None:
+        if self._metrics is not None:
+            call = LogCall(run_id, time.time(), step, sample, {})
+            self._metrics.queue.put(call, len(sample))
+
+    def _newest_call(self) -> LogCall | None:
+        return self._metrics.queue.newest if self._metrics is not None else None
 
     def _pack_metrics(self, calls: Sequence[LogCall]) -> Iterator[Envelope]:
-        if self._sampler is not None and not self.worker.stopping:
-            self._sample(self._sampler, calls[-1])  # goes out with the next round
+        if self._sampler is not None and calls:
+            self._sampler.note_call(calls[-1])
         return payloads.metrics_envelopes(self.settings, calls)
 
     def _pack_logs(self, calls: Sequence[LogCall]) -> Iterator[Envelope]:
         return payloads.logs_envelopes(self.settings, calls)
-
-    def _sample(self, sampler: Sampler, latest: LogCall) -> None:
-        run_id, _, step, _, _ = latest
-        sample = sampler.sample()
-        if sample:
-            self.record(run_id, time.time(), step, sample, {})
 
     # Called by anyone.
 

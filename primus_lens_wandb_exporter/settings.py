@@ -157,7 +157,16 @@ class Settings:
         _OURS + "ENHANCE_METRICS",
         False,
         parse_switch,
-        "Also send CPU and memory use of process and machine (needs `psutil`).",
+        "Also send how process, machine and GPUs are used (needs `psutil`).",
+    )
+    system_interval: float = _setting(
+        _OURS + "SYSTEM_INTERVAL", 15.0, _interval, "Seconds between two such measurements."
+    )
+    log_compute_metadata: bool = _setting(
+        _OURS + "LOG_COMPUTE_METADATA",
+        False,
+        parse_switch,
+        "Also write CPUs, memory, GPUs and the Slurm job into `wandb.config`, and say so in one line.",
     )
     debug: bool = _setting(_OURS + "DEBUG", False, parse_switch, "Debug log on standard error.")
 

@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 from . import guard
 from .capture import LogValue, capture, plain_numbers
-from .evidence.run import describe
+from .compute_log import log_compute_metadata
 from .exporter import Exporter, get_exporter
 from .patching import Patches
 from .steps import StepMetrics, default_step, group_by_step, to_step
@@ -91,7 +91,7 @@ def _meet(run: Any) -> _RunState:
     if state.reported and state.id not in _announced:
         _announced.add(state.id)
         guard.debug(guard.HOOK_PREFIX, f"wandb.init seen, run {state.id}")
-        state.exporter.announce(describe(run))
+        state.exporter.announce(run)
     return state
 
 
@@ -101,7 +101,9 @@ def _wrap_init(original: Callable[..., Any]) -> Callable[..., Any]:
         run = original(*args, **kwargs)
         with guard.boundary:
             if hasattr(run, "log") and not _is_disabled(run):
-                _state_of(run)
+                exporter = _state_of(run).exporter
+                if exporter.settings.log_compute_metadata:
+                    log_compute_metadata(run, exporter.collector)
         return run
 
     return init
@@ -201,8 +203,7 @@ def _wrap_finish(original: Callable[..., Any]) -> Callable[..., Any]:
     def finish(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         with guard.boundary:
-            exporter = get_exporter()
-            exporter.flush(exporter.settings.finish_timeout)
+            get_exporter().conclude(self)
         return result
 
     return finish

@@ -112,6 +112,12 @@ def test_gpus_are_counted_by_what_is_trusted_most(
     assert describe_gpus(environ, gpus)["compute.gpu_count"] == count
 
 
+def test_variables_that_name_none_of_the_gpus_on_the_host_leave_none() -> None:
+    environ = {"CUDA_VISIBLE_DEVICES": "7,8"}
+    assert describe_gpus(environ, [], host_count=4)["compute.gpu_count"] == 0
+    assert describe_gpus(environ, [])["compute.gpu_count"] == 2
+
+
 @pytest.mark.parametrize(
     ("gpus", "environ", "name"),
     [

@@ -1,4 +1,4 @@
-"""Evidence and hints: what a made-up world says of itself, and that looking leaves no trace."""
+"""A detection record: what a made-up world says of itself, and that looking leaves no trace."""
 
 from __future__ import annotations
 
@@ -6,48 +6,34 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from primus_lens_wandb_exporter import evidence, guard, payloads
-from primus_lens_wandb_exporter.evidence import Probe, environment, frameworks, pytorch
+from primus_lens_wandb_exporter.evidence import Collector, Probe, environment
+from primus_lens_wandb_exporter.evidence.redaction import looks_secret
 from primus_lens_wandb_exporter.evidence.run import describe
 from primus_lens_wandb_exporter.hints import build_hints
 from primus_lens_wandb_exporter.settings import Settings
 
 from .support import contract
+from .support.delivery import wait_until
+from .support.worlds import module, world
 
-RUN = {"project": "p", "name": "n", "id": "run-1", "config": {"lr": 0.1}, "tags": ["a"]}
-
-
-class Tripwire(ModuleType):
-    """A module that reports whoever reads an attribute that it would have to make up."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"{self.__name__}.{name} was touched")
-
-
-def module(name: str, **attributes: Any) -> ModuleType:
-    made = Tripwire(name)
-    vars(made).update(attributes)
-    return made
-
-
-def world(*modules: ModuleType, **environ: str) -> Probe:
-    """Return a world with these modules loaded and these variables set."""
-    return Probe(environ=environ, modules={made.__name__: made for made in modules})
-
-
-class Version(str):
-    """As torch's: a string with manners of its own."""
-
-
-TORCH = module("torch", __version__=Version("2.9.0+rocm6.4"))
-TORCH_CUDA = module("torch.cuda", _initialized=False)
-TORCH_VERSION = module("torch.version", cuda=None, hip="6.4.43482")
+RUN = {
+    "project": "p",
+    "name": "n",
+    "id": "run-1",
+    "entity": "",
+    "group": "g",
+    "job_type": "train",
+    "config": {"lr": 0.1},
+    "tags": ["a"],
+}
 
 
 def test_only_allow_listed_variables_are_collected() -> None:
@@ -57,6 +43,8 @@ def test_only_allow_listed_variables_are_collected() -> None:
         PRIMUS_CONFIG="/exp.yaml",
         WANDB_API_KEY="k",
         HF_TOKEN="t",
+        SLURM_JWT="j",
+        PET_RDZV_CONF="password=p",
         AWS_SECRET_ACCESS_KEY="s",
         RANKS="not this",
         rank="nor this",
@@ -75,83 +63,20 @@ def test_a_long_variable_is_cut() -> None:
 
 
 def test_no_allowed_name_is_the_name_of_a_secret() -> None:
-    from primus_lens_wandb_exporter.evidence.redaction import looks_secret
-
     assert not [name for name in environment.ALLOWED if looks_secret(name)]
 
 
-def test_a_process_without_torch_says_so() -> None:
-    assert pytorch.collect(world()) == {
-        "available": False,
-        "version": "",
-        "cuda_available": False,
-        "detected_modules": {},
-    }
-
-
-@pytest.mark.parametrize("initialised", [False, True])
-def test_torch_is_read_without_a_call(initialised: bool) -> None:
-    cuda = module("torch.cuda", _initialized=initialised)
-    found = pytorch.collect(world(TORCH, cuda, TORCH_VERSION, module("deepspeed")))
-    assert found["version"] == "2.9.0+rocm6.4"
-    assert type(found["version"]) is str
-    assert found["hip_version"] == "6.4.43482"
-    assert found["cuda_version"] == ""
-    assert found["cuda_available"] is initialised
-    assert [name for name, loaded in found["detected_modules"].items() if loaded] == ["deepspeed"]
-
-
-@pytest.mark.parametrize(
-    ("modules", "wrappers", "bases"),
-    [
-        ((), [], []),
-        (("torch",), [], ["pytorch"]),
-        (("torch", "lightning", "lightning.pytorch"), ["lightning"], ["pytorch"]),
-        (("torch", "lightning"), [], ["pytorch"]),
-        (("torch", "pytorch_lightning"), ["lightning"], ["pytorch"]),
-        (("torch", "transformers"), [], ["transformers"]),
-        (
-            ("torch", "transformers", "transformers.trainer", "accelerate"),
-            ["transformers_trainer"],
-            ["transformers"],
-        ),
-        (("torch", "accelerate"), ["accelerate"], ["pytorch"]),
-        (("torch", "deepspeed", "transformers"), [], ["deepspeed"]),
-        (("torch", "primus", "megatron", "megatron.core"), ["primus"], ["megatron"]),
-        (("jax",), [], ["jax"]),
-        (("torchvision", "jaxlib", "deepspeed_fake"), [], []),
-    ],
-)
-def test_loaded_modules_name_the_frameworks(
-    modules: tuple[str, ...], wrappers: list[str], bases: list[str]
-) -> None:
-    probe = world(*(module(name) for name in modules))
-    assert list(frameworks.collect_wrappers(probe)) == wrappers
-    assert list(frameworks.collect_bases(probe)) == bases
-
-
-def test_a_framework_comes_with_the_version_of_its_package() -> None:
-    probe = world(module("lightning", __version__="2.5.0"), module("lightning.pytorch"))
-    assert frameworks.collect_wrappers(probe)["lightning"] == {"detected": True, "version": "2.5.0"}
-
-
-def test_a_module_that_somebody_forbade_counts_as_not_loaded() -> None:
-    probe = Probe(environ={}, modules={"torch": None, "jax": None})  # type: ignore[dict-item]
-    assert frameworks.collect_bases(probe) == {}
-    assert pytorch.collect(probe)["available"] is False
-
-
-def test_looking_at_this_process_imports_and_starts_nothing() -> None:
-    modules, threads, environ = set(sys.modules), threading.active_count(), dict(os.environ)
-    evidence.collect(Probe(), RUN)
+def test_looking_at_this_process_leaves_no_trace() -> None:
+    modules, environ, threads = set(sys.modules), dict(os.environ), set(threading.enumerate())
+    Collector(seconds=60).collect(RUN)
     assert not [name for name in set(sys.modules) - modules if not name.startswith("primus_lens")]
-    assert threading.active_count() == threads
+    wait_until(lambda: not set(threading.enumerate()) - threads)
     assert dict(os.environ) == environ
 
 
 def record(probe: Probe) -> dict[str, Any]:
     """Return the detection record of a world, checked."""
-    found = evidence.collect(probe, RUN)
+    found = Collector(probe, seconds=60).collect(RUN)
     settings = Settings(workload_uid="workload-1")
     envelope = payloads.detection_envelope(settings, found, build_hints(found), 1.7e9)
     return contract.check(envelope.path, envelope.body())
@@ -162,24 +87,81 @@ def record(probe: Probe) -> dict[str, Any]:
     [
         Probe(),
         world(),
-        world(TORCH, TORCH_CUDA, TORCH_VERSION, module("deepspeed", __version__=(0, 1)), RANK="0"),
+        world(
+            module("torch", __version__="2.9.0"),
+            module("torch.cuda", _initialized=False),
+            module("deepspeed", __version__=(0, 1)),
+            RANK="0",
+            SLURM_JOB_ID="7",
+            CUDA_VISIBLE_DEVICES="0,1",
+        ),
         world(module("primus", __version__=None), PRIMUS_CONFIG="c", JAX_BACKEND="gpu"),
     ],
     ids=["this process", "an empty one", "torch", "primus"],
 )
 def test_a_detection_record_keeps_the_contract(probe: Probe) -> None:
-    assert record(probe)["evidence"]["wandb"]["id"] == "run-1"
+    found = record(probe)["evidence"]
+    assert {name: found["wandb"][name] for name in RUN} == RUN
+    assert {"environment", "pytorch", "system", "hardware", "software"} <= found.keys()
 
 
-def test_a_source_that_fails_is_left_out_and_the_rest_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+SOURCES = {
+    "environment": "environment.collect",
+    "pytorch": "pytorch.collect",
+    "wrapper_frameworks": "frameworks.collect",
+    "hardware": "hardware.describe",
+    "system": "describe_compute",
+    "software": "software.collect",
+    "build": "build.collect",
+}
+
+
+@pytest.fixture
+def over() -> Iterator[threading.Event]:
+    """Set when the test ends, for what hangs in it."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.mark.parametrize("fault", ["raises", "hangs", "garbage", "a garbage field"])
+@pytest.mark.parametrize("field", SOURCES)
+def test_a_source_that_is_sick_costs_its_own_field_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, over: threading.Event, field: str, fault: str
+) -> None:
     monkeypatch.setattr(guard, "reraise", False)
     monkeypatch.setattr(guard, "internal_errors", 0)
-    monkeypatch.setitem(evidence._SOURCES, "pytorch", lambda probe: 1 / 0)
-    found = evidence.collect(world(RANK="1"), RUN)
-    assert "pytorch" not in found
-    assert found["environment"] == {"RANK": "1"}
-    assert found["wandb"] == RUN
-    assert guard.internal_errors == 1
+    healthy = Collector(world(RANK="1"), seconds=60).collect(RUN)
+
+    def sick(*args: Any) -> Any:
+        if fault == "raises":
+            raise RuntimeError("sick")
+        if fault == "hangs":
+            over.wait()
+        return {"wrapper_frameworks": 7, "odd": object()} if fault == "a garbage field" else ["garbage"]
+
+    path = SOURCES[field].split(".")
+    owner = evidence if len(path) == 1 else getattr(evidence, path[0])
+    monkeypatch.setattr(owner, path[-1], sick)
+    collector = Collector(world(RANK="1"), seconds=0.2 if fault == "hangs" else 60)
+    found = collector.collect(RUN)
+    lost = {field, "base_frameworks"} if field == "wrapper_frameworks" else {field}
+    for name in healthy:
+        if name not in lost:
+            assert found[name] == healthy[name]
+    contract.check_evidence(json.loads(json.dumps(found)), complete=False)
+    if fault in ("raises", "hangs"):
+        assert guard.internal_errors == 1
+
+
+def test_what_cannot_change_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    inventory = evidence.take_inventory
+    monkeypatch.setattr(evidence, "take_inventory", lambda probe: (asked.append(1), inventory(probe))[1])
+    collector = Collector(world(), seconds=60)
+    for _ in range(3):
+        collector.collect(RUN)
+    assert len(asked) == 1
 
 
 def test_small_files_are_read_below_the_root(tmp_path: Path) -> None:
@@ -189,64 +171,48 @@ def test_small_files_are_read_below_the_root(tmp_path: Path) -> None:
     assert probe.read_text("/sys/name", limit=8) == "gfx942\ufffdx"
     assert probe.read_text("/sys/missing") is None
     assert probe.read_text("/sys") is None
-    assert (probe.read_text("/sys\0"), probe.list_folder("/sys\0")) == (None, [])
+    assert probe.list_folder("/sys") == ["name"]
+    assert probe.list_folder("/proc") == []
+    assert probe.read_text("/sys/\0") is None
+    assert probe.list_folder("/sys/\0") == []
 
 
-def test_a_run_is_described_in_plain_text_without_its_secrets() -> None:
-    run = SimpleNamespace(
-        project=lambda: "odd", id="run-1", config={"lr": 0.1, "api_key": "hunter2"}, tags=("a", 1)
-    )
-    described = describe(run)
-    assert (described["id"], described["name"], described["tags"]) == ("run-1", "", ["a", "1"])
-    assert described["config"] == {"lr": 0.1, "api_key": "[redacted]"}
-    json.dumps(described)
-
-
-def hints_of(
-    wrappers: tuple[str, ...] = (), bases: tuple[str, ...] = (), config: Any = None, **environ: str
-) -> dict[str, Any]:
-    return build_hints(
-        {
-            "wandb": {"config": config or {}},
-            "wrapper_frameworks": {name: {"detected": True} for name in wrappers},
-            "base_frameworks": {name: {"detected": True} for name in bases},
-            "environment": environ,
-        }
-    )
-
-
-def test_a_loaded_module_is_a_strong_hint() -> None:
-    hints = hints_of(("lightning",), ("pytorch",))
-    assert hints["confidence"] == "high"
-    assert hints["possible_frameworks"] == ["lightning", "pytorch"]
-    assert hints["primary_indicators"] == ["modules.lightning", "modules.pytorch"]
-    assert hints["framework_layers"] == {
-        "lightning": {"layer": "wrapper", "base_frameworks": ["pytorch"]},
-        "pytorch": {"layer": "base", "wrapper_frameworks": ["lightning"]},
+def test_installed_packages_are_known_by_the_names_of_folders(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (
+        first / "torch-2.9.0+rocm6.4.dist-info",
+        second / "torch-1.0.dist-info",
+        second / "Nemo_Toolkit-2.4.0.dist-info",
+        second / "old.style-0.3-py3.9.egg-info",
+        second / "no_version.egg-info",
+        second / "module",
+    ):
+        folder.mkdir(parents=True)
+    probe = Probe(search_path=[str(first), str(tmp_path / "gone"), str(second)])
+    assert probe.packages == {
+        "torch": "2.9.0+rocm6.4",
+        "nemo-toolkit": "2.4.0",
+        "old-style": "0.3",
     }
 
 
-def test_the_environment_alone_is_a_hint_of_medium_strength() -> None:
-    hints = hints_of(PRIMUS_CONFIG="c", MEGATRON_LM_PATH="/m")
-    assert hints["confidence"] == "medium"
-    assert (hints["wrapper_frameworks"], hints["base_frameworks"]) == (["primus"], ["megatron"])
+def test_a_run_is_described_by_what_it_says_of_itself() -> None:
+    run = SimpleNamespace(
+        project=lambda: "odd", id="run-1", config={"lr": 0.1}, tags=("a", 1), group=None
+    )
+    described = describe(run)
+    assert (described["id"], described["name"], described["group"]) == ("run-1", "", "")
+    assert described["tags"] == ["a", "1"]
+    assert described["config"] == {"lr": 0.1}
 
 
-def test_the_environment_adds_to_what_is_loaded_and_names_nothing_twice() -> None:
-    hints = hints_of(("primus",), ("pytorch",), PRIMUS_CONFIG="c", PRIMUS_BACKEND="b", DS_CONFIG="d")
-    assert hints["confidence"] == "high"
-    assert hints["wrapper_frameworks"] == ["primus"]
-    assert hints["base_frameworks"] == ["pytorch", "deepspeed"]
-    assert len(hints["primary_indicators"]) == 5
-
-
-@pytest.mark.parametrize("config", [{}, {"framework": "jax"}, "no mapping", None])
-def test_a_config_alone_is_a_weak_hint(config: Any) -> None:
-    hints = hints_of(config=config)
-    assert hints["confidence"] == "low"
-    assert hints["possible_frameworks"] == []
-    assert ("wandb_config.framework" in hints["primary_indicators"]) == (config == {"framework": "jax"})
-
-
-def test_no_evidence_at_all_gives_hints_all_the_same() -> None:
-    assert build_hints({})["confidence"] == "low"
+def test_no_secret_of_a_run_is_among_the_evidence() -> None:
+    run = {
+        **RUN,
+        "config": {"api_key": "hunter2", "deep": [{"password": "hunter2"}]},
+        "tags": ["hf_" + "a" * 30],
+    }
+    found = json.dumps(Collector(world(), seconds=60).collect(run))
+    assert "hunter2" not in found
+    assert "hf_a" not in found
+    assert found.count("[redacted]") >= 3

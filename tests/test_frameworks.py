@@ -169,6 +169,6 @@ def test_all_that_accelerates_tracker_logs_arrives_under_the_steps_given(
     ]
     assert _detected(processor) == (
         ["accelerate"],
-        {"accelerate": {"detected": True, "version": version("accelerate")}},
+        {"accelerate": {"detected": True, "version": version("accelerate"), "in_use": True}},
         "high",
     )

@@ -69,6 +69,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "save_local": ("0", False),
     "output_path": ("/data/out", "/data/out"),
     "spool_size": ("0", 0),
+    "system_interval": ("60", 60.0),
+    "log_compute_metadata": ("yes", True),
     "enhance_metrics": ("TRUE", True),
     "debug": ("yes", True),
     "request_timeout": ("3", 3.0),

@@ -30,11 +30,12 @@ from .support.delivery import wait_until
 from .support.front import Front, hang_up, read_request, say, stay_silent
 from .support.law import check_law
 from .support.processor import Processor
+from .support.runs import StandInRun
 from .support.scripts import REPOSITORY, ScriptRunner
 
 PATIENCE = "3600"  # seconds: a test that waits for it has failed
 POISON = "poison"  # the name of a metric that a picky processor refuses
-RUN = {"project": "p", "name": "n", "id": "run-1", "config": {}, "tags": []}
+RUN = StandInRun()
 UNKNOWN = "processor.invalid"  # a host name, see RFC 2606
 
 
@@ -403,7 +404,7 @@ def test_a_name_that_is_looked_up_for_ever_costs_the_exit_its_timeout_and_no_mor
         socket.getaddrinfo = look_up
         import wandb
         run = wandb.init()
-        for i in range(1500):
+        for i in range(12_000):
             run.log({"a": i})
         assert asked.wait(60)
         run.finish()
@@ -420,7 +421,7 @@ def test_a_name_that_is_looked_up_for_ever_costs_the_exit_its_timeout_and_no_mor
     )
     stats = finished.stats
     check_law(stats)
-    assert stats["accepted"]["metrics"] == 1500
+    assert stats["accepted"]["metrics"] == 12_000
     assert stats["metrics_sent"] == 0
     assert stats["dropped"]["metrics"]["queue_full"] >= 500
     assert "data is being lost" in finished.debug

@@ -23,9 +23,10 @@ from primus_lens_wandb_exporter.stats_files import StatsFile
 
 from .support.delivery import wait_until
 from .support.processor import Point, Processor
+from .support.runs import StandInRun
 from .support.scripts import ScriptRunner
 
-RUN = {"project": "p", "name": "n", "id": "run-1", "config": {}, "tags": []}
+RUN = StandInRun()
 
 
 @pytest.fixture

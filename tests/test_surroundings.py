@@ -32,7 +32,10 @@ DIRECT = """
 import os, sys, time
 from primus_lens_wandb_exporter.exporter import get_exporter
 exporter = get_exporter()
-exporter.announce({"project": "p", "name": "n", "id": "run-1", "config": {}, "tags": []})
+class Run:
+    id, config = "run-1", {}
+run = Run()
+exporter.announce(run)
 def log(count=20):
     for i in range(count):
         exporter.record("run-1", time.time(), i, {"loss": float(i)}, {})
@@ -392,7 +395,9 @@ URLLib3Instrumentor().instrument(tracer_provider=provider)
 {TRAIN}
 import requests
 requests.get(os.environ["PRIMUS_LENS_API_BASE_URL"])
-print(sorted({{span.attributes.get("http.method") for span in spans.get_finished_spans()}}))
+base = os.environ["PRIMUS_LENS_API_BASE_URL"]  # old releases of wandb ask their server on the way
+traced = [span.attributes for span in spans.get_finished_spans()]
+print([span["http.method"] for span in traced if span["http.url"].startswith(base)])
 """
     )
     assert finished.stdout == "['GET']\n"
@@ -488,42 +493,6 @@ def test_a_million_calls_and_a_huge_one_with_nobody_there_take_little_memory_and
     stats = finished.stats
     check_law(stats)
     assert stats["accepted"]["metrics"] == 10**7 + 100_000
-
-
-def test_use_of_cpu_and_memory_arrives_under_the_run(
-    scripts: ScriptRunner, processor: Processor
-) -> None:
-    pytest.importorskip("psutil")
-    finished = scripts.run(
-        """
-        import wandb
-        run = wandb.init(id="measured")
-        from primus_lens_wandb_exporter.exporter import get_exporter
-        exporter = get_exporter()
-        logged = 0
-        while exporter.stats()["accepted"]["metrics"] == logged:
-            run.log({"loss": 1})
-            logged += 1
-            exporter.flush(1)
-        run.finish()
-        print_stats()
-        """,
-        environ={
-            "PRIMUS_LENS_WANDB_ENHANCE_METRICS": "true",
-            "PRIMUS_LENS_WANDB_FLUSH_INTERVAL": "0.05",
-        },
-    )
-    check_law(finished.stats)
-    samples = {point.name: point for point in processor.points if point.name.startswith("primus_lens.")}
-    assert sorted(samples) == [
-        "primus_lens.process.cpu_percent",
-        "primus_lens.process.rss_mib",
-        "primus_lens.system.cpu_percent",
-        "primus_lens.system.memory_percent",
-    ]
-    assert {point.run_id for point in processor.points} == {"measured"}
-    assert 10 < samples["primus_lens.process.rss_mib"].value < 10_000
-    assert 0 < samples["primus_lens.system.memory_percent"].value <= 100
 
 
 @pytest.mark.parametrize(

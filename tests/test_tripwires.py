@@ -8,13 +8,14 @@ from .support.processor import Processor
 from .support.scripts import ScriptRunner
 
 FRAMEWORKS = """
-    torch deepspeed megatron transformers jax jaxlib tensorflow lightning pytorch_lightning accelerate
-    primus peft trl amdsmi pynvml rocm_smi cupy
+    torch deepspeed megatron transformers jax jaxlib flax tensorflow keras lightning pytorch_lightning
+    accelerate primus peft trl nemo composer torchtune ray verl amdsmi pynvml rocm_smi cupy omegaconf
 """.split()
 
 # Notes in a file who imported it, and who asked it for what it does not have.
 TRIPWIRE = """
 import os
+import threading
 import traceback
 
 __version__ = "9.8.7"
@@ -23,7 +24,8 @@ def _trip(what):
     stack = [frame.filename.replace(os.sep, "/") for frame in traceback.extract_stack()]
     ours = any("/primus_lens_wandb_exporter/" in name for name in stack)
     with open(os.environ["TRIPWIRES"], "a") as file:
-        file.write(f"{'OURS' if ours else 'other'} {__name__} {what}\\n")
+        thread = threading.current_thread().name.split()[0]
+        file.write(f"{'OURS' if ours else 'other'} {thread} {__name__} {what}\\n")
 
 def __getattr__(name):
     _trip(name)
@@ -71,7 +73,7 @@ def test_a_loaded_framework_is_named_by_its_version_and_not_touched(
     scripts.run("\n".join(f"import {name}" for name in FRAMEWORKS) + WHOLE_RUN, pythonpath=[folder])
     lines = tripped(scripts)
     assert {line for line in lines if line.endswith(" import")} == {
-        f"other {name} import" for name in FRAMEWORKS
+        f"other MainThread {name} import" for name in FRAMEWORKS
     }
     assert [line for line in lines if line.startswith("OURS")] == []
     for body in processor.detections:
@@ -82,3 +84,26 @@ def test_a_loaded_framework_is_named_by_its_version_and_not_touched(
             assert evidence["base_frameworks"][name] == {"detected": True, "version": "9.8.7"}
         assert body["hints"]["confidence"] == "high"
     assert len(processor.detections) == 2
+
+
+def test_the_library_for_gpus_is_loaded_by_our_own_thread_where_there_is_a_driver(
+    scripts: ScriptRunner, processor: Processor
+) -> None:
+    folder = lay_tripwires(scripts)
+    (scripts.folder / "root/proc/driver/nvidia").mkdir(parents=True)
+    (scripts.folder / "root/proc/driver/nvidia/version").write_text("NVRM version: 570.1\n")
+    elsewhere = f"""
+import wandb
+from primus_lens_wandb_exporter.exporter import get_exporter
+vars(get_exporter().collector.probe)["root"] = {str(scripts.folder / "root")!r}
+"""
+    # The tripwire is no NVML and raises, which costs the inventory and nothing else.
+    scripts.run(
+        elsewhere + WHOLE_RUN + "import sys; assert 'pynvml' not in sys.modules", pythonpath=[folder]
+    )
+    ours = [line.split() for line in tripped(scripts) if line.startswith("OURS")]
+    assert {name.rpartition(".")[2] for _, _, name, *_ in ours} == {"pynvml"}
+    assert {thread for _, thread, *_ in ours} == {"primus-lens-gpu"}
+    assert [what for *_, what in ours].count("import") >= 1
+    assert len(processor.detections) == 2
+    assert processor.series("loss") == [(0, 1.5), (0, 1.5)]

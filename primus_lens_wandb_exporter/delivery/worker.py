@@ -16,6 +16,7 @@ from typing import Any
 from .. import guard
 from .agenda import Agenda
 from .bell import Bell
+from .chore import Chore
 from .courtesy import give_way
 from .departure import Departure
 from .envelope import Outcome, Verdict
@@ -40,6 +41,7 @@ class Worker:
         request_timeout: float,
         retry_timeout: float,
         after_round: Callable[[], None],
+        chores: Sequence[Chore] = (),
         replay: Replay | None = None,
     ) -> None:
         self.lanes = lanes
@@ -47,6 +49,7 @@ class Worker:
         self.retry_timeout = retry_timeout
         self.after_round = after_round
         self._agenda = agenda
+        self._chores = chores
         self._replay = replay
         self.pid = os.getpid()
         self.thread: threading.Thread | None = None  # once it was started
@@ -180,6 +183,7 @@ class Worker:
         for lane in self.lanes:
             lane.prepare_for_absence()
         self._make_room()
+        self._do_chores()
         due = sorted(self._due(), key=lambda lane: lane.failed_at)  # who stumbles holds up no other
         for lane in due:
             if lane in self._due():  # the lane before may have found the route broken
@@ -214,7 +218,7 @@ class Worker:
 
     def _sleep(self) -> None:
         """Sleep until a lane is due, a route opens or somebody calls."""
-        until = min(self._agenda.set_wake_marks(), self._replay_due_at)
+        until = min(self._agenda.set_wake_marks(), self._replay_due_at, self._chores_due_at)
         self._bell.silence()
         # What came in before is seen here; what comes later rings.
         until = min(until, self._agenda.next_due(hurried=self._hurried))
@@ -287,6 +291,19 @@ class Worker:
                 lane.put_aside()
                 if lane.queue.half_full:  # refused: a full spool need not be read at every log call
                     self._make_room_at = monotonic() + _SECONDS_BETWEEN_REFUSALS
+
+    @property
+    def _chores_due_at(self) -> float:
+        return min((chore.due_at for chore in self._chores), default=math.inf)
+
+    def _do_chores(self) -> None:
+        if self._departure is not None:
+            return
+        for chore in self._chores:
+            if chore.due_at <= monotonic():
+                with guard.boundary:
+                    chore.perform()
+                give_way()
 
     @property
     def _replay_due_at(self) -> float:

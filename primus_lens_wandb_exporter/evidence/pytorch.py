@@ -1,4 +1,4 @@
-"""PyTorch, if the process has loaded it; no `torch.cuda` function is called."""
+"""PyTorch, if the process has loaded it; none of its functions is called."""
 
 from __future__ import annotations
 
@@ -6,28 +6,62 @@ from typing import Any
 
 from .probe import Probe, plain_text
 
-_COMPANIONS = (
-    "accelerate",
-    "deepspeed",
-    "lightning",
-    "megatron",
-    "pytorch_lightning",
-    "transformers",
-)
+# The telemetry-processor looks for the first four.
+_COMPANIONS = {
+    "lightning": ("lightning.pytorch", "pytorch_lightning"),
+    "deepspeed": ("deepspeed",),
+    "megatron": ("megatron",),
+    "transformers": ("transformers",),
+    "accelerate": ("accelerate",),
+    "composer": ("composer",),
+    "nemo": ("nemo",),
+    "peft": ("peft",),
+    "ray": ("ray",),
+    "torchtune": ("torchtune",),
+    "trl": ("trl",),
+    "verl": ("verl",),
+    "fsdp": ("torch.distributed.fsdp",),
+    "torch_compile": ("torch._dynamo",),
+    "triton": ("triton",),
+    "flash_attn": ("flash_attn",),
+    "transformer_engine": ("transformer_engine",),
+    "apex": ("apex",),
+    "xformers": ("xformers",),
+    "bitsandbytes": ("bitsandbytes",),
+}
 
 
 def collect(probe: Probe) -> dict[str, Any]:
-    """Return version and build. `cuda_available` says whether CUDA is initialised, never asks for it."""
-    torch = probe.module("torch")
-    if torch is None:
+    """Return version, build, what is loaded beside it, and its process group where there is one.
+
+    `cuda_available` says whether CUDA is initialised: to ask whether it could be may poison a later
+    fork.
+    """
+    if probe.module("torch") is None:
         return {"available": False, "version": "", "cuda_available": False, "detected_modules": {}}
-    cuda = probe.module("torch.cuda")
-    build = probe.module("torch.version")
-    return {
+    found = {
         "available": True,
         "version": probe.version_of("torch"),
-        "cuda_available": bool(cuda is not None and vars(cuda).get("_initialized", False)),
-        "cuda_version": plain_text(vars(build).get("cuda")) if build else "",
-        "hip_version": plain_text(vars(build).get("hip")) if build else "",
-        "detected_modules": {name: probe.module(name) is not None for name in _COMPANIONS},
+        "cuda_available": probe.look_up("torch.cuda", "_initialized") is True,
+        "cuda_version": plain_text(probe.look_up("torch.version", "cuda")),
+        "hip_version": plain_text(probe.look_up("torch.version", "hip")),
+        "detected_modules": {
+            name: any(probe.module(module) is not None for module in modules)
+            for name, modules in _COMPANIONS.items()
+        },
     }
+    distributed = _collect_distributed(probe)
+    if distributed:
+        found["distributed"] = distributed
+    return found
+
+
+def _collect_distributed(probe: Probe) -> dict[str, Any]:
+    """Return backend and world size of the default process group, from torch's own tables."""
+    home = "torch.distributed.distributed_c10d"
+    group = vars(probe.look_up(home, "_world") or object).get("_default_pg")
+    if group is None:
+        return {}
+    backend, *_ = (probe.look_up(home, "_pg_map") or {}).get(group) or ("",)
+    ranks = (probe.look_up(home, "_pg_group_ranks") or {}).get(group) or ()
+    return {"backend": plain_text(backend), "world_size": len(ranks)}

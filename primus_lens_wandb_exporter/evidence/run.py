@@ -1,20 +1,29 @@
-"""What a W&B run says of itself; read in the thread that called `wandb.init`."""
+"""What a W&B run says of itself; the user's thread waits for it, so only references are taken."""
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
-from .redaction import hide_credentials, redact
+_MAX_NAMES = 2000  # of the config
 
 
 def describe(run: Any) -> dict[str, Any]:
-    """Return project, name, id, tags and the redacted config of a run."""
+    """Return names, tags and config of a run, as they are: nothing is copied in depth or redacted.
+
+    Raises:
+        RuntimeError: another thread is changing the config.
+    """
+    config = run.config
     return {
         "project": _text(run, "project"),
         "name": _text(run, "name"),
         "id": _text(run, "id"),
-        "config": redact(dict(run.config)),
-        "tags": [hide_credentials(str(tag)) for tag in getattr(run, "tags", None) or ()],
+        "entity": _text(run, "entity"),
+        "group": _text(run, "group"),
+        "job_type": _text(run, "job_type"),
+        "config": {name: config[name] for name in islice(config.keys(), _MAX_NAMES)},
+        "tags": [str(tag) for tag in getattr(run, "tags", None) or ()],
     }
 
 

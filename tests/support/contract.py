@@ -10,6 +10,9 @@ import math
 from typing import Any, Callable, NoReturn
 
 INT64 = 2**63
+EACH = "*"  # the check of every value of an object, whatever its name
+
+Check = Callable[[Any, str], None]
 
 
 class Violation(ValueError):
@@ -169,47 +172,84 @@ def _logs(body: dict[str, Any], where: str) -> None:
     _need(bool(body["logs"]), f"{where}.logs", "at least one entry", body["logs"])
 
 
+def _framework(value: Any, at: str) -> None:
+    _framework_in_part(value, at)
+    _need(value.get("detected") is True and "version" in value, at, "detected, with a version", value)
+
+
+def _framework_in_part(value: Any, at: str) -> None:
+    types = {"detected": _truth, "version": _text, "in_use": _truth, "base_framework": _text}
+    _fields(value, at, {}, types)
+
+
+_REQUIRED_EVIDENCE: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
+    "wandb": (
+        {"project": _text, "name": _text, "id": _text, "config": _object, "tags": _list_of(_text)},
+        {"entity": _text, "group": _text, "job_type": _text},
+    ),
+    "environment": ({EACH: _text}, {}),
+    "pytorch": (
+        {
+            "available": _truth,
+            "version": _text,
+            "cuda_available": _truth,
+            "detected_modules": _map_of(_truth),
+        },
+        {
+            "cuda_version": _text,
+            "hip_version": _text,
+            "distributed": lambda value, at: _fields(
+                value, at, {"backend": _text, "world_size": _integer}
+            ),
+        },
+    ),
+    "wrapper_frameworks": ({EACH: _framework}, {}),
+    "base_frameworks": ({EACH: _framework}, {}),
+    "system": ({EACH: _anything}, {}),
+}
+_OPTIONAL_EVIDENCE: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
+    "hardware": (
+        {"gpu_count": _integer, "gpu_count_host": _integer, "gpus": _list_of(_object)},
+        {
+            **dict.fromkeys(("gpu_arch", "gpu_name", "rocm_version", "cuda_version"), _text),
+            "driver_version": _text,
+            "gpu_memory_gb": _number,
+        },
+    ),
+    "software": ({}, {"packages": _map_of(_text), "rocm_version": _text}),
+    "build": (
+        {},
+        dict.fromkeys(
+            """build_url dockerfile_url image_tag build_date git_commit git_branch git_repo
+            ci_pipeline_id""".split(),
+            _text,
+        ),
+    ),
+    "git": ({}, {"commit": _text, "branch": _text, "remote": _text, "dirty": _truth}),
+}
+
+
+def check_evidence(evidence: Any, where: str = "evidence", *, complete: bool = True) -> None:
+    """Check the evidence of a detection record; unless `complete`, any field may be missing."""
+
+    def check_part(name: str) -> Check:
+        required, optional = {**_REQUIRED_EVIDENCE, **_OPTIONAL_EVIDENCE}[name]
+        if EACH in required:
+            check = required[EACH]
+            return _map_of(_framework_in_part if check is _framework and not complete else check)
+        if not complete:
+            required, optional = {}, {**required, **optional}
+        return lambda value, at: _fields(value, at, required, optional)
+
+    required = {name: check_part(name) for name in _REQUIRED_EVIDENCE}
+    optional = {name: check_part(name) for name in _OPTIONAL_EVIDENCE}
+    if complete:
+        _fields(evidence, where, required, optional)
+    else:
+        _fields(evidence, where, {}, {**required, **optional})
+
+
 def _detection(body: dict[str, Any], where: str) -> None:
-    def check_wandb(value: Any, at: str) -> None:
-        _fields(
-            value,
-            at,
-            {"project": _text, "name": _text, "id": _text, "config": _object, "tags": _list_of(_text)},
-        )
-
-    def check_pytorch(value: Any, at: str) -> None:
-        _fields(
-            value,
-            at,
-            {
-                "available": _truth,
-                "version": _text,
-                "cuda_available": _truth,
-                "detected_modules": _map_of(_truth),
-            },
-            {"cuda_version": _text, "hip_version": _text},
-        )
-
-    def check_framework(value: Any, at: str) -> None:
-        _object(value, at)
-        _truth(value.get("detected"), f"{at}.detected")
-        _text(value.get("version"), f"{at}.version")
-
-    def check_evidence(value: Any, at: str) -> None:
-        _fields(
-            value,
-            at,
-            {
-                "wandb": check_wandb,
-                "environment": _map_of(_text),
-                "pytorch": check_pytorch,
-                "wrapper_frameworks": _map_of(check_framework),
-                "base_frameworks": _map_of(check_framework),
-                "system": _object,
-            },
-            {"hardware": _object, "software": _object, "build": _map_of(_text)},
-        )
-
     def check_hints(value: Any, at: str) -> None:
         _fields(
             value,

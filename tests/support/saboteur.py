@@ -28,6 +28,7 @@ OUTERMOST = (
     "exporter:Exporter.shutdown",
     "guard:_Boundary.__enter__",
     "guard:_Boundary.__exit__",
+    "patience:_Errand.run",
     "import_hook:PostImportFinder.find_spec",
     "import_hook:PostImportFinder.report",
     "sigterm:SigtermWatch._listen",

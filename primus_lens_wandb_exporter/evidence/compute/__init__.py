@@ -16,7 +16,9 @@ from .slurm import describe_job
 from .system import describe_system
 
 
-def describe_compute(probe: Probe, cfg: Any = None, gpus: Sequence[GpuLike] = ()) -> dict[str, Any]:
+def describe_compute(
+    probe: Probe, cfg: Any = None, gpus: Sequence[GpuLike] = (), host_count: int = 0
+) -> dict[str, Any]:
     """Return the compute metadata, JSON-safe; a part that fails is left out.
 
     Objects `system`, `slurm` (empty outside Slurm), `model` and `runtime` (empty without a
@@ -28,12 +30,13 @@ def describe_compute(probe: Probe, cfg: Any = None, gpus: Sequence[GpuLike] = ()
         probe: the outside world.
         cfg: a Hydra or OmegaConf configuration, any mapping, or an object with attributes.
         gpus: those that the inventory found visible.
+        host_count: how many it found in all.
     """
     parts: tuple[Callable[[], dict[str, Any]], ...] = (
         lambda: {"system": describe_system(probe)},
         lambda: {"compute.cpu_count": count_cpus(probe)},
         lambda: {"compute.cpu_architecture": os.uname().machine},
-        lambda: describe_gpus(probe.environ, gpus),
+        lambda: describe_gpus(probe.environ, gpus, host_count),
         lambda: _describe_memory(probe),
         lambda: {"slurm": describe_job(probe.environ)},
         lambda: {"model": describe_model(cfg)},

@@ -38,22 +38,25 @@ class GpuLike(Protocol):
     def multi_processors(self) -> int: ...
 
 
-def describe_gpus(environ: Mapping[str, str], gpus: Sequence[GpuLike]) -> dict[str, Any]:
+def describe_gpus(
+    environ: Mapping[str, str], gpus: Sequence[GpuLike], host_count: int = 0
+) -> dict[str, Any]:
     """Return the `compute.gpu…` fields.
 
     Args:
         environ: visible-device variables and Slurm's.
         gpus: the inventory's, in which the visible-device variables have had their effect.
+        host_count: how many the inventory saw before that.
     """
     names = ", ".join(dict.fromkeys(gpu.name for gpu in gpus if gpu.name))
     return {
-        "compute.gpu_count": count_gpus(environ, len(gpus)),
+        "compute.gpu_count": count_gpus(environ, len(gpus), host_count),
         "compute.gpu_type": names or slurm.name_gpu_type(environ),
         "compute.gpus": [_describe_gpu(gpu) for gpu in gpus],
     }
 
 
-def count_gpus(environ: Mapping[str, str], seen: int) -> int:
+def count_gpus(environ: Mapping[str, str], seen: int, host_count: int = 0) -> int:
     """Return the number that the visible-device variables, else Slurm, else the inventory gives.
 
     What the inventory saw it saw through those variables, and Slurm cannot give what is not there; where
@@ -61,7 +64,7 @@ def count_gpus(environ: Mapping[str, str], seen: int) -> int:
     """
     listed = [count for name in _VISIBLE for count in _count_listed(name, environ.get(name))]
     if listed:
-        return seen or min(listed)
+        return seen if seen or host_count else min(listed)
     allotted = slurm.count_job_gpus(environ)
     return min(allotted, seen) if allotted and seen else allotted or seen
 

@@ -20,7 +20,7 @@ from .unknown import Unknown
 
 MAX_ENTRIES = 20_000
 MAX_CPU_SECONDS = 0.2
-MAX_SECONDS = 1.0  # a program that computes in Python has the interpreter most of that time
+MAX_SECONDS = 0.4  # less than the collector waits for all of git
 _MAX_INDEX = 16 << 20  # bytes
 
 
