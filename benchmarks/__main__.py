@@ -13,7 +13,7 @@ from importlib import import_module
 from .table import render
 from .workshop import Workshop
 
-SECTIONS = ("startup", "call", "burst", "worker", "memory", "exit")
+SECTIONS = ("startup", "init", "call", "burst", "worker", "memory", "exit")
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from .delivery.envelope import Envelope
 from .delivery.http_sink import HttpSink
 from .delivery.jsonl_sink import JsonlSink
 from .delivery.lane import Lane
+from .delivery.queue import BoundedQueue
 from .delivery.replay import Replay
 from .delivery.route import Route
 from .delivery.spool import make_spool
@@ -30,6 +31,7 @@ from .system_metrics import Sampler, load_psutil
 
 DETECTION_CAPACITY = 100
 _SIGTERM_SECONDS = 2.0
+_ATTENDED = 2  # what the fork canary says once a worker runs in this process
 _DRAIN_FACTOR = 4  # while things go well, an exit takes so many times the time without progress
 CAPACITY = 1000  # log calls that wait, for each of metrics, logs and the local file
 
@@ -100,6 +102,7 @@ class Exporter:
             chores=[chore for chore in (self._detector, self._sampler) if chore is not None],
             replay=self._replay,
         )
+        self._numbers = self._metrics.queue if self._metrics is not None else None  # at hand
         self._canary = make_fork_canary()  # last: whoever sees it has all of the above
 
     # Called by the hook, in the user's threads.
@@ -132,26 +135,26 @@ class Exporter:
         """Queue what one log call carried for one step, for every lane it concerns."""
         # A plain tuple: a named one takes longer to make, and the fields are only ever unpacked.
         call: LogCall = (run_id, timestamp, step, metrics, entries)  # type: ignore[assignment]
-        worker = self.worker
-        if worker.thread is None or not self._canary[0]:
-            worker = self._ready_worker()
-        lane = self._metrics
-        numbers = len(metrics)
-        if numbers and lane is not None and lane.queue.put(call, numbers) >= lane.wake_at:
-            worker.wake()
-        lane = self._logs
-        if entries and lane is not None and lane.queue.put(call) >= lane.wake_at:
-            worker.wake()
-        lane = self._local
-        if lane is not None and lane.queue.put(call) >= lane.wake_at:
-            worker.wake()
+        if self._canary[0] != _ATTENDED:
+            self._ready_worker()
+        queue = self._numbers
+        if queue is not None and metrics and queue.put(call, len(metrics)) >= queue.wake_at:
+            self.worker.wake()
+        if entries and self._logs is not None:
+            self._put(call, self._logs.queue)
+        if self._local is not None:
+            self._put(call, self._local.queue)
+
+    def _put(self, call: LogCall, queue: BoundedQueue[LogCall]) -> None:
+        if queue.put(call) >= queue.wake_at:
+            self.worker.wake()
 
     def skip(self, kind: str, count: int) -> None:
         """Count values that are not reported."""
         with self._skip_lock:
             self.skipped[kind] = self.skipped.get(kind, 0) + count
 
-    def _ready_worker(self) -> Worker:
+    def _ready_worker(self) -> None:
         if not self._canary[0]:  # forked by something that runs no at-fork hooks
             self.renew_in_child()
         if self._exit_registered_in != self.worker.pid:
@@ -160,7 +163,8 @@ class Exporter:
         if self.settings.sigterm:
             self._sigterm.install()
         self.worker.ensure_running()
-        return self.worker
+        if self.worker.thread is not None:
+            self._canary[0] = _ATTENDED
 
     def flush(self, timeout: float) -> bool:
         """Wait until all is delivered, at most `timeout` seconds and only while that goes well."""

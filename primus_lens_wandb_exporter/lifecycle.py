@@ -15,17 +15,20 @@ class _PidCanary:
     """Answers like a page that a fork wipes, in five times the time."""
 
     def __init__(self) -> None:
-        self._pid = os.getpid()
+        self._pid, self._value = os.getpid(), 1
 
     def __getitem__(self, index: int) -> int:
-        return int(self._pid == os.getpid())
+        return self._value if self._pid == os.getpid() else 0
+
+    def __setitem__(self, index: int, value: int) -> None:
+        self._value = value
 
 
 def make_fork_canary() -> mmap.mmap | _PidCanary:
-    """Return something whose item 0 is 1 in this process and 0 in a child, whoever forked it.
+    """Return something whose item 0 is 1, or what it is set to, in this process and 0 in a child.
 
-    A page that the kernel wipes on fork (`MADV_WIPEONFORK`, Linux 4.14), as BoringSSL and glibc guard
-    their random numbers with; asking for the pid instead costs a tenth of a log call.
+    Whoever forked it: the kernel wipes the page on fork (`MADV_WIPEONFORK`, Linux 4.14), as BoringSSL
+    and glibc guard their random numbers; asking for the pid instead costs a tenth of a log call.
     """
     try:
         page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

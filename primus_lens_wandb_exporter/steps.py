@@ -13,7 +13,8 @@ from typing import Any
 
 from .capture import to_plain
 
-WELL_KNOWN = ("train/global_step", "trainer/global_step", "global_step")
+BY_PRECEDENCE = ("train/global_step", "trainer/global_step", "global_step")
+WELL_KNOWN = frozenset(BY_PRECEDENCE)
 
 _INT64 = 2**63
 
@@ -59,14 +60,14 @@ class StepMetrics:
         return None
 
 
-def default_step(metrics: Mapping[str, float], counter: int) -> int:
-    """Return the step of a call without an explicit one, `define_metric` left aside."""
-    for name in WELL_KNOWN:
+def well_known_step(metrics: Mapping[str, float], default: int) -> int:
+    """Return the step that a call carries under a well-known name, else the default."""
+    for name in BY_PRECEDENCE:
         if name in metrics:
             step = to_step(metrics[name])
             if step is not None:
                 return step
-    return counter
+    return default
 
 
 def group_by_step(

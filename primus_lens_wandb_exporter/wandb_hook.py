@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import functools
 import sys
-import time
 import weakref
 from collections.abc import Mapping
+from time import time
 from typing import Any, Callable
 
 from . import guard
@@ -19,7 +19,7 @@ from .capture import LogValue, capture, plain_numbers
 from .compute_log import log_compute_metadata
 from .exporter import Exporter, get_exporter
 from .patching import Patches
-from .steps import StepMetrics, default_step, group_by_step, to_step
+from .steps import WELL_KNOWN, StepMetrics, group_by_step, to_step, well_known_step
 
 _patches = Patches()
 _NO_ENTRIES: dict[str, LogValue] = {}
@@ -60,6 +60,7 @@ class _RunState:
         self.id = str(run.id)
         self.exporter = get_exporter()
         self.reported = bool(self.exporter.lanes) and not _is_disabled(run)
+        self.counts_alone = self.reported  # no step metric was defined: the run's counter is the step
         self.step_metrics = StepMetrics()
         self.calls = 0
 
@@ -121,11 +122,13 @@ def _wrap_log(original: Callable[..., Any]) -> Callable[..., Any]:
             state = _states.get(id(self))
             if state is None or state.run() is not self:
                 state = _meet(self)
+            if state.counts_alone and len(args) == 1 and not kwargs and counter is not None:
+                numbers = plain_numbers(args[0])
+                if numbers and WELL_KNOWN.isdisjoint(numbers):  # as it mostly is
+                    state.exporter.record(state.id, time(), counter, numbers, _NO_ENTRIES)
+                    return result
             if state.reported:
-                if kwargs or len(args) != 1:
-                    _report_any_call(state, counter, *args, **kwargs)
-                else:  # as it mostly is
-                    _report_call(state, counter, args[0], None)
+                _report_call(state, counter, *args, **kwargs)
         except Exception as error:
             guard.swallow(error)
         return result
@@ -133,7 +136,7 @@ def _wrap_log(original: Callable[..., Any]) -> Callable[..., Any]:
     return log
 
 
-def _report_any_call(
+def _report_call(
     state: _RunState,
     counter: int | None,
     data: Mapping[str, Any],
@@ -141,10 +144,6 @@ def _report_any_call(
     *_: Any,  # what else wandb's `log` takes, now or later
     **__: Any,
 ) -> None:
-    _report_call(state, counter, data, step)
-
-
-def _report_call(state: _RunState, counter: int | None, data: Mapping[str, Any], step: Any) -> None:
     exporter = state.exporter
     numbers = plain_numbers(data)
     if numbers is not None:
@@ -162,9 +161,11 @@ def _report_call(state: _RunState, counter: int | None, data: Mapping[str, Any],
             return
         step = explicit
     else:
-        step = default_step(metrics, state.calls if counter is None else counter)
+        step = state.calls if counter is None else counter
         state.calls += 1
-    timestamp = time.time()
+        if not WELL_KNOWN.isdisjoint(metrics):
+            step = well_known_step(metrics, step)
+    timestamp = time()
     if explicit is None and state.step_metrics.defined:
         _record_by_step_metric(exporter, state, timestamp, step, metrics, entries)
     else:
@@ -192,7 +193,9 @@ def _wrap_define_metric(original: Callable[..., Any]) -> Callable[..., Any]:
         metric = original(self, *args, **kwargs)
         with guard.boundary:
             if metric is not None and metric.step_metric:
-                _state_of(self).step_metrics.define(metric.name, metric.step_metric)
+                state = _state_of(self)
+                state.counts_alone = False
+                state.step_metrics.define(metric.name, metric.step_metric)
         return metric
 
     return define_metric

@@ -10,11 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from primus_lens_wandb_exporter.steps import (
-    WELL_KNOWN,
+    BY_PRECEDENCE,
     StepMetrics,
-    default_step,
     group_by_step,
     to_step,
+    well_known_step,
 )
 
 from .support.properties import patient
@@ -69,13 +69,15 @@ def test_a_large_numpy_integer_keeps_every_digit() -> None:
 
 
 @patient
-@given(st.dictionaries(st.sampled_from([*WELL_KNOWN, "step", "loss"]), metric_values), st.integers(0, 9))
+@given(
+    st.dictionaries(st.sampled_from([*BY_PRECEDENCE, "step", "loss"]), metric_values), st.integers(0, 9)
+)
 def test_the_first_well_known_name_with_a_whole_number_gives_the_step(
     metrics: dict[str, float], counter: int
 ) -> None:
-    carried = [to_step(metrics[name]) for name in WELL_KNOWN if name in metrics]
+    carried = [to_step(metrics[name]) for name in BY_PRECEDENCE if name in metrics]
     whole = [step for step in carried if step is not None]
-    assert default_step(metrics, counter) == (whole[0] if whole else counter)
+    assert well_known_step(metrics, counter) == (whole[0] if whole else counter)
 
 
 definitions = st.lists(

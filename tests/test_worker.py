@@ -44,7 +44,7 @@ class Delivery:
         """Put items as the exporter does."""
         lane = lane or self.batched
         for item in items:
-            if lane.queue.put(item) >= lane.wake_at:
+            if lane.queue.put(item) >= lane.queue.wake_at:
                 self.worker.wake()
             self.worker.ensure_running()
 

@@ -43,9 +43,9 @@ class Agenda:
         now, until = monotonic(), math.inf
         for lane in self._lanes:
             opens_at = lane.route.open_at(hurried=False)
-            lane.wake_at = self._enough(lane)
+            lane.queue.wake_at = self._enough(lane)
             if opens_at > now and not lane.immediate:  # only a crowd is let in earlier
-                lane.wake_at = lane.queue.half
+                lane.queue.wake_at = lane.queue.half
                 until = min(until, opens_at)
         return until
 

@@ -58,7 +58,6 @@ class Lane(Generic[T]):
         self.route = route
         self.spool = spool
         self.immediate = immediate  # goes out at once: neither batched nor spaced
-        self.wake_at = 1  # as many waiting items wake the worker
         self.failed_at = 0.0  # monotonic time of the last answer, if that was to try again
         self.sent = 0
         self.spooled = 0

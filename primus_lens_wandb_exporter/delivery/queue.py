@@ -24,6 +24,7 @@ class BoundedQueue(Generic[T]):
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
+        self.wake_at = 1  # as many waiting items are worth waking the consumer
         self._limit = capacity  # 0 once closed
         self._spare = 0  # weight that may wait beyond the capacity
         self.offered = 0  # weight of all that was put, refused or not
