@@ -7,11 +7,13 @@ import socket
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Callable
 
 from primus_lens_wandb_exporter.delivery.bell import Bell
+from primus_lens_wandb_exporter.evidence import Probe
 
 from . import stand_in
 from .pairs import Figure, interleave, summarise
@@ -22,7 +24,8 @@ TITLE = "Worker thread"
 
 _CALLS = 200  # of five points
 _REPEATS = 40
-_WORKER = "primus-lens-wandb"  # the thread's name
+_OURS = "primus-lens-"  # the names of our threads begin so
+_WORKER = "primus-lens-wandb"
 _GIL_SECONDS = 2.5
 _GIL_ROUNDS = 5
 
@@ -74,35 +77,36 @@ def posting_cpu(url: str) -> list[float]:
 
 
 class _Holds:
-    """Watches the worker's CPU clock between any two places where it lets go of the GIL.
+    """Watches the CPU clocks of our threads between any two places where they let go of the GIL.
 
     A place that is not known here makes a hold look longer than it is.
     """
 
     _PLACES: tuple[tuple[Any, tuple[str, ...]], ...] = (
         (time, ("sleep",)),
-        (Bell, ("wait",)),
+        (Bell, ("wait", "ring")),  # rings when it ends
+        (Probe, ("read_text", "read_bytes", "list_folder")),  # almost all of it the kernel's
         (socket.socket, ("connect", "sendall", "recv_into")),
         (os, ("open", "write", "replace", "unlink", "mkdir", "lstat", "stat", "access", "listdir")),
     )
 
     def __init__(self) -> None:
         self.longest = 0
-        self._since: int | None = None
+        self._since: dict[int, int] = defaultdict(int)  # by thread
         for owner, names in self._PLACES:
             for name in names:
                 setattr(owner, name, self._watched(getattr(owner, name)))
 
     def _watched(self, release: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
-            if threading.current_thread().name != _WORKER:
+            if not threading.current_thread().name.startswith(_OURS):
                 return release(*arguments, **options)
-            if self._since is not None:
-                self.longest = max(self.longest, time.thread_time_ns() - self._since)
+            thread = threading.get_ident()
+            self.longest = max(self.longest, time.thread_time_ns() - self._since[thread])
             try:
                 return release(*arguments, **options)
             finally:
-                self._since = time.thread_time_ns()
+                self._since[thread] = time.thread_time_ns()
 
         return call
 

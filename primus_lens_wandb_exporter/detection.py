@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any, Callable, NamedTuple
 
 from . import guard, hints, payloads
+from .delivery.courtesy import give_way
 from .delivery.envelope import Envelope
 from .evidence import Collector
 from .evidence.frameworks import find_loaded, is_loading
@@ -117,6 +118,7 @@ class Detector:
             described = run.description if run.records == 1 else run.describe_anew()
             found = self._collector.collect(described)
             hinted = hints.build_hints(found)
+            give_way()
             named = (*found.get("wrapper_frameworks", ()), *found.get("base_frameworks", ()))
             run.frameworks = frozenset(named)
             guard.debug(

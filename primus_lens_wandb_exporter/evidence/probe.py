@@ -11,6 +11,8 @@ from functools import cached_property
 from types import ModuleType
 from typing import Any, Callable
 
+from ..delivery.courtesy import in_slices
+
 _METADATA_FOLDER = re.compile(r"(.+?)-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 
 
@@ -98,7 +100,7 @@ class Probe:
                 names = os.listdir(folder or os.curdir)
             except OSError:  # a zip file, or what is gone
                 continue
-            for name in names:
+            for name in in_slices(names):
                 named = _METADATA_FOLDER.fullmatch(name) if name.endswith("-info") else None
                 if named is not None:
                     found.setdefault(normal_name(named[1]), named[2])
