@@ -12,7 +12,9 @@ from primus_lens_wandb_exporter.evidence import Collector, Probe
 from primus_lens_wandb_exporter.settings import Settings
 
 from .support import contract
+from .support.processor import Processor
 from .support.runs import StandInRun
+from .support.scripts import ScriptRunner
 from .support.worlds import module
 
 
@@ -160,3 +162,60 @@ def test_a_run_that_is_gone_is_described_as_before(scene: Scene) -> None:
     scene.load("torch")
     scene.look()
     assert scene.records[1]["evidence"]["wandb"]["config"] == {"lr": 1}
+
+
+def test_a_framework_that_a_script_imports_after_init_is_in_another_record(
+    scripts: ScriptRunner, processor: Processor
+) -> None:
+    (scripts.folder / "deepspeed.py").write_text('__version__ = "0.17.1"\n')
+    scripts.run(
+        """
+        import time
+        import wandb
+        from primus_lens_wandb_exporter.api_reporter import get_global_reporter
+        run = wandb.init()
+        assert get_global_reporter().flush(30)
+        import deepspeed
+        time.sleep(0.6)
+        run.finish()
+        second = wandb.init()
+        second.log({"loss": 2})
+        second.finish()
+        """,
+        environ={"PRIMUS_LENS_WANDB_FLUSH_INTERVAL": "0.1"},
+    )
+    named = [record["hints"]["base_frameworks"] for record in processor.detections]
+    assert named == [[], ["deepspeed"], ["deepspeed"]]
+    first, updated, second = (record["evidence"]["wandb"]["id"] for record in processor.detections)
+    assert first == updated != second
+
+
+def test_a_framework_that_comes_in_right_before_the_end_is_told_too(
+    scripts: ScriptRunner, processor: Processor
+) -> None:
+    (scripts.folder / "deepspeed.py").write_text("")
+    scripts.run("import wandb\nrun = wandb.init()\nimport deepspeed\n")
+    assert processor.detections[-1]["hints"]["base_frameworks"] == ["deepspeed"]
+
+
+def test_torch_is_told_of_and_left_alone(scripts: ScriptRunner, processor: Processor) -> None:
+    pytest.importorskip("torch")
+    scripts.run(
+        """
+        import os
+        import torch
+        import wandb
+        run = wandb.init()
+        run.log({"loss": torch.tensor(1.5)})
+        run.finish()
+        assert not torch.cuda.is_initialized()
+        child = os.fork()
+        if not child:
+            os._exit(torch.cuda._is_in_bad_fork())
+        assert os.waitpid(child, 0)[1] == 0
+        """
+    )
+    (record,) = processor.detections
+    assert record["evidence"]["pytorch"]["available"] is True
+    assert record["evidence"]["pytorch"]["cuda_available"] is False
+    assert record["hints"]["base_frameworks"] == ["pytorch"]

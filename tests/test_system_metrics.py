@@ -14,6 +14,7 @@ from primus_lens_wandb_exporter.system_metrics import MachineReader, Sampler
 
 from .support.processor import Processor
 from .support.scripts import ScriptRunner
+from .support.wandb_file import find_files
 from .support.worlds import world
 
 
@@ -120,5 +121,7 @@ def test_a_run_that_logs_nothing_is_measured_and_nothing_of_it_reaches_wandb_or_
     series = processor.series("primus_lens.process.rss_mib")
     assert 2 <= len(series) <= 8
     assert {step for step, _ in series} == {7}
-    for path in (*scripts.folder.glob("offline-run-*/*.wandb"), *scripts.folder.glob("out/**/*.jsonl")):
+    files = [*find_files(scripts.folder), *scripts.folder.glob("out/**/*.jsonl")]
+    assert len(files) == 2
+    for path in files:
         assert b"primus_lens" not in path.read_bytes()
