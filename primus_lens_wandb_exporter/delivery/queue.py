@@ -12,14 +12,16 @@ T = TypeVar("T")
 
 MAX_WEIGHT = 100_000  # of all that waits, if there is anything heavy among it
 _HEAVY = 50
+_PATIENCE = 1000  # looks at a queue that is being emptied
 
 
 class BoundedQueue(Generic[T]):
     """Items with weights, first in, first out.
 
-    Producers share a lock among themselves, held for well under a microsecond; it is re-entrant
-    because a signal handler or a finaliser may log in the middle of a `put`. The consumer takes
-    no lock, so a producer never waits on it.
+    A `put` takes no lock: it looks and appends, either of which is one operation of the interpreter. So
+    with several producers at once the capacity may be passed by one item each, and a signal handler or
+    a finaliser may put at any moment. What is counted is counted where it is rare: at refusals, under
+    a lock, and by the consumer.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -27,10 +29,11 @@ class BoundedQueue(Generic[T]):
         self.wake_at = 1  # as many waiting items are worth waking the consumer
         self._limit = capacity  # 0 once closed
         self._spare = 0  # weight that may wait beyond the capacity
-        self.offered = 0  # weight of all that was put, refused or not
         self.refused = {"queue_full": 0, "shutdown": 0}  # weight of what was refused, by reason
         self._waiting_since: float | None = None
         self._items: deque[tuple[T, int]] = deque()
+        self._taken = 0  # weight
+        self._takes = 0  # odd while one is going on
         self._lock = RLock()
 
     def __len__(self) -> int:
@@ -39,26 +42,45 @@ class BoundedQueue(Generic[T]):
     def put(self, item: T, weight: int = 1) -> int:
         """Add an item and return how many wait now, or refuse it and return 0."""
         items = self._items
+        waiting = len(items)
+        if (waiting >= self._limit or weight > _HEAVY) and not self._has_room(waiting, weight):
+            return 0
+        if not waiting:
+            self._waiting_since = time.monotonic()
+        items.append((item, weight))
+        return waiting + 1
+
+    def _has_room(self, waiting: int, weight: int) -> bool:
+        """Look closer, and count what is refused."""
         with self._lock:
-            self.offered += weight
-            waiting = len(items)
             full = waiting >= self._limit
-            if (full and (weight > self._spare or not self._limit)) or (
-                weight > _HEAVY and self._is_too_heavy(weight)
-            ):
+            if (full and (weight > self._spare or not self._limit)) or self._is_too_heavy(weight):
                 # One operation, no call in it: a signal handler that puts cannot come between.
                 self.refused["queue_full" if self._limit else "shutdown"] += weight
-                return 0
+                return False
             if full:
                 self._spare -= weight
-            if not waiting:
-                self._waiting_since = time.monotonic()
-            items.append((item, weight))
-            return waiting + 1
+            return True
 
     def _is_too_heavy(self, weight: int) -> bool:
-        waiting = sum(weight for _, weight in tuple(self._items))
+        if weight <= _HEAVY:
+            return False
+        waiting = self._weigh()
         return bool(waiting) and waiting + weight > MAX_WEIGHT
+
+    def _weigh(self) -> int:
+        return sum([weight for _, weight in self._items.copy()])
+
+    @property
+    def offered(self) -> int:
+        """Weight of all that was put, refused or not."""
+        for _ in range(_PATIENCE):
+            takes = self._takes
+            offered = self._taken + self._weigh() + sum(self.refused.values())
+            if takes == self._takes and not takes % 2:
+                break
+            time.sleep(0)  # something is on its way from the queue to what was taken
+        return offered
 
     @property
     def newest(self) -> T | None:
@@ -81,10 +103,13 @@ class BoundedQueue(Generic[T]):
         taken: list[tuple[T, int]] = []
         total = 0
         items = self._items
+        self._takes += 1
         while items and (not taken or total + items[0][1] <= max_weight):
             entry = items.popleft()
             total += entry[1]
             taken.append(entry)
+        self._taken += total
+        self._takes += 1
         self._waiting_since = time.monotonic() if items else None
         return taken
 
