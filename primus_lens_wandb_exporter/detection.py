@@ -13,7 +13,7 @@ from . import guard, hints, payloads
 from .delivery.courtesy import give_way
 from .delivery.envelope import Envelope
 from .evidence import Collector
-from .evidence.frameworks import find_loaded, is_loading
+from .evidence.frameworks import find_names, is_loading
 from .evidence.run import describe
 from .settings import Settings
 
@@ -97,7 +97,7 @@ class Detector:
         if not self._looking.acquire(blocking=False):
             return
         try:
-            found = frozenset(find_loaded(probe))
+            found = frozenset(find_names(probe))
             settled = at_once or found == self._seen
             self._seen = found
             for run in list(self._open.values()):

@@ -35,7 +35,7 @@ RULES = (
     Rule("composer", "wrapper", (), (), ("mosaicml",)),
     Rule("torchtune", "wrapper"),
     Rule("lightning", "wrapper", ("PL_TRAINER_GPUS",), (), ("pytorchlightning", "ptl")),
-    Rule("ray_train", "wrapper", (), (), ("raytrain",)),
+    Rule("ray_train", "wrapper", (), (), ("raytrain", "ray")),
     Rule("trl", "wrapper"),
     Rule("transformers_trainer", "wrapper", (), (), ("transformerstrainer", "hftrainer")),
     Rule("accelerate", "wrapper", ("ACCELERATE_MIXED_PRECISION",)),
@@ -66,7 +66,9 @@ _LAYERS = ("wrapper", "base")
 _NAMING_VARIABLES = ("FRAMEWORK", "TRAINING_FRAMEWORK")
 _NAMING_FIELDS = ("framework", "base_framework")
 _TRAINER_FIELD = "trainer"  # names its class, rather, which may tell
-_OFF = ("", "0", "false", "no", "off")
+_OFF = ("", "0", "1", "true", "false", "yes", "no", "on", "off", "none", "null")  # are no names
+_PLAIN_ENGLISH = ("composer", "nemo", "transformers", "accelerate")
+_NOT_SET = ("", "0", "false", "no", "off")
 
 
 class Finding(NamedTuple):
@@ -86,6 +88,8 @@ def build_hints(evidence: Mapping[str, Any]) -> dict[str, Any]:
     """
     findings = [*_from_modules(evidence), *_from_environment(evidence), *_from_config(evidence)]
     findings = findings or [*_from_companions(evidence)] or [*_from_project(evidence)]
+    if {finding.framework for finding in findings} - {"transformers", "pytorch"}:
+        findings = [finding for finding in findings if finding.framework != "transformers"]
     names = {
         layer: [*dict.fromkeys(finding.framework for finding in findings if finding.layer == layer)]
         for layer in _LAYERS
@@ -133,7 +137,7 @@ def _from_environment(evidence: Mapping[str, Any]) -> Iterator[Finding]:
     environment = _mapping(evidence, "environment")
     for rule in RULES:
         for variable in rule.variables:
-            if str(environment.get(variable, "")).lower() not in _OFF:
+            if str(environment.get(variable, "")).lower() not in _NOT_SET:
                 yield Finding(rule.framework, rule.layer, "variable", variable)
         if rule.framework == "primus":
             yield from _named(environment.get("PRIMUS_BACKEND"), "variable", "PRIMUS_BACKEND", "base")
@@ -161,7 +165,10 @@ def _from_companions(evidence: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _from_project(evidence: Mapping[str, Any]) -> Iterator[Finding]:
-    for rule in _rules_in(_mapping(evidence, "wandb").get("project")):
+    project = _mapping(evidence, "wandb").get("project")
+    for rule in _rules_in(project):
+        if rule.framework in _PLAIN_ENGLISH and not str(project).lower().startswith(rule.framework):
+            continue
         yield Finding(rule.framework, rule.layer, "project", "wandb_project")
 
 
@@ -170,12 +177,14 @@ def _named(value: Any, kind: str, indicator: str, layer: str = "") -> Iterator[F
     if not isinstance(value, str) or not re.fullmatch(r"[\w.+ -]{1,64}", value):
         return
     squeezed = _squeeze(value)
+    if value.lower() in _OFF:
+        return
     for rule in RULES:
         if squeezed in (_squeeze(rule.framework), *rule.words):
             if layer in ("", rule.layer):
                 yield Finding(rule.framework, rule.layer, kind, indicator)
             return
-    yield Finding(value.lower(), "base", kind, indicator)
+    yield Finding(value.lower(), "base", "unknown name", indicator)
 
 
 def _rules_in(value: Any) -> Iterator[Rule]:

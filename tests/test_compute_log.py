@@ -26,7 +26,8 @@ def test_it_is_in_the_config_under_its_own_names_and_one_line_says_so(scripts: S
     config = json.loads(shown)
     assert config["compute.cpu_count"] == 8
     assert config["compute.memory_gb"] > 0
-    assert config["system"]["python_version"].startswith("3.")
+    assert config["system.python_version"].startswith("3.")
+    assert config["slurm.cpus_per_task"] == 8
     assert {name: config[name] for name in ("lr", "model")} == {"lr": 0.1, "model": "resnet"}
 
 
@@ -39,6 +40,17 @@ def test_it_is_recorded_by_wandb_and_told_to_the_processor_under_system(
     (record,) = processor.detections
     assert record["evidence"]["system"]["compute.cpu_count"] == 8
     assert record["evidence"]["system"]["model"] == {}
+
+
+def test_names_that_the_user_may_choose_stay_free(scripts: ScriptRunner) -> None:
+    source = """
+        import wandb
+        run = wandb.init(config={"batch_size": 32})
+        for name in ("system", "slurm", "model", "runtime"):
+            run.config.update({name: "mine"})
+        run.finish()
+    """
+    scripts.run(source, environ=ASKED)
 
 
 def test_without_an_identity_it_is_written_all_the_same(scripts: ScriptRunner) -> None:

@@ -30,6 +30,10 @@ from .support.gpu_trees import (
 from .support.properties import patient
 
 
+def collect(probe: Probe) -> Any:
+    return hardware.describe(take_inventory(probe))
+
+
 def look(root: Path, nvml: FakeNvml | None = None, **environ: str) -> Probe:
     """Return a machine of these files, with or without `pynvml`."""
 
@@ -45,7 +49,7 @@ def refuse(name: str) -> Any:
 
 
 def test_a_machine_without_a_gpu_says_so_and_imports_nothing(tmp_path: Path) -> None:
-    found = hardware.collect(Probe(environ={}, modules={}, root=str(tmp_path), import_apart=refuse))
+    found = collect(Probe(environ={}, modules={}, root=str(tmp_path), import_apart=refuse))
     assert found == {
         "gpu_arch": "",
         "gpu_name": "",
@@ -61,14 +65,14 @@ def test_a_machine_without_a_gpu_says_so_and_imports_nothing(tmp_path: Path) -> 
 
 def test_looking_at_this_machine_starts_nothing() -> None:
     modules, threads = set(sys.modules), threading.active_count()
-    json.dumps(hardware.collect(Probe()), allow_nan=False)
+    json.dumps(collect(Probe()), allow_nan=False)
     assert not [name for name in set(sys.modules) - modules if not name.startswith("primus_lens")]
     assert threading.active_count() == threads
 
 
 def test_a_host_of_eight_mi300x_shows_them_all(tmp_path: Path) -> None:
     open_devices(tmp_path, *add_amd_host(tmp_path))
-    found = hardware.collect(look(tmp_path))
+    found = collect(look(tmp_path))
     assert (found["gpu_count"], found["gpu_count_host"]) == (8, 8)
     assert found["gpu_name"] == "AMD Instinct MI300X OAM"
     assert (found["gpu_arch"], found["gpu_memory_gb"]) == ("gfx942", 192.0)
@@ -108,7 +112,7 @@ def test_a_gpu_without_its_render_device_counts_for_the_host_alone(tmp_path: Pat
 def test_a_pod_without_gpus_on_a_gpu_host_sees_none(tmp_path: Path) -> None:
     for board in range(len(add_amd_host(tmp_path))):
         deny(tmp_path, 2 + board)
-    found = hardware.collect(look(tmp_path))
+    found = collect(look(tmp_path))
     assert (found["gpu_count"], found["gpu_count_host"], found["gpu_name"]) == (0, 8, "")
 
 
@@ -206,7 +210,7 @@ def test_a_file_that_is_missing_or_garbled_costs_its_own_field(
             path.unlink()
         else:
             path.write_bytes(content)
-        found = hardware.collect(look(tmp_path))
+        found = collect(look(tmp_path))
         json.dumps(found, allow_nan=False)
         assert len(found["gpus"]) >= (0 if path.name == "kfd" else 2)
         path.write_bytes(kept)
@@ -236,7 +240,7 @@ def test_a_target_version_has_the_compiler_s_name(version: int, name: str) -> No
 def test_eight_h100_are_told_by_nvml(tmp_path: Path) -> None:
     add_nvidia_driver(tmp_path, boards=8, devices=8)
     nvml = FakeNvml(*(make_h100(at) for at in range(8)))
-    found = hardware.collect(look(tmp_path, nvml))
+    found = collect(look(tmp_path, nvml))
     assert (found["gpu_count"], found["gpu_count_host"]) == (8, 8)
     assert (found["driver_version"], found["cuda_version"]) == ("550.54.15", "12.4")
     assert (found["gpu_arch"], found["gpu_memory_gb"]) == ("sm_90", 80.0)
@@ -256,7 +260,7 @@ def test_eight_h100_are_told_by_nvml(tmp_path: Path) -> None:
 
 def test_answers_in_bytes_are_read_too(tmp_path: Path) -> None:
     add_nvidia_driver(tmp_path)
-    found = hardware.collect(look(tmp_path, FakeNvml(make_h100(0), as_bytes=True)))
+    found = collect(look(tmp_path, FakeNvml(make_h100(0), as_bytes=True)))
     assert (found["gpu_name"], found["driver_version"]) == ("NVIDIA H100 80GB HBM3", "550.54.15")
 
 
@@ -296,7 +300,7 @@ def test_of_the_mig_devices_cuda_sees_one(tmp_path: Path) -> None:
 def test_an_nvml_call_that_fails_costs_its_own_field(tmp_path: Path, function: str) -> None:
     add_nvidia_driver(tmp_path)
     nvml = FakeNvml(make_h100(0), make_h100(1, instances={0: make_instance(0)}), failing=(function,))
-    found = hardware.collect(look(tmp_path, nvml, CUDA_VISIBLE_DEVICES="0"))
+    found = collect(look(tmp_path, nvml, CUDA_VISIBLE_DEVICES="0"))
     assert found["gpu_count"] == (0 if function == "nvmlDeviceGetCount" else 1)
     assert found["cuda_version"] == "12.4"
     json.dumps(found, allow_nan=False)
@@ -325,7 +329,7 @@ def test_functions_that_an_old_pynvml_lacks_cost_their_fields(tmp_path: Path) ->
 
 def test_without_pynvml_the_driver_s_files_name_the_gpus_that_are_here(tmp_path: Path) -> None:
     add_nvidia_driver(tmp_path, boards=8, devices=2)
-    found = hardware.collect(look(tmp_path))
+    found = collect(look(tmp_path))
     assert (found["gpu_count"], found["gpu_count_host"]) == (2, 8)
     assert found["driver_version"] == "535.104.05"
     assert found["gpus"][1] == {
@@ -402,7 +406,7 @@ def test_intel_s_discrete_gpus_count_and_integrated_graphics_do_not(tmp_path: Pa
     files["sys/class/drm/renderD129/device/tile0/physical_vram_size_bytes"] = "0x1000000000\n"
     files["sys/class/drm/renderD129/device/tile1/physical_vram_size_bytes"] = "0x1000000000\n"
     write_files(tmp_path, files)
-    found = hardware.collect(look(tmp_path))
+    found = collect(look(tmp_path))
     names = [gpu["name"] for gpu in found["gpus"]]
     assert names == ["Intel Data Center GPU Max 1550", "Intel GPU 0xe299"]
     assert (found["gpu_memory_gb"], found["gpu_count_host"]) == (128.0, 2)

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from primus_lens_wandb_exporter.evidence import Probe, frameworks, pytorch
-from primus_lens_wandb_exporter.evidence.frameworks import FRAMEWORKS, find_loaded, is_loading
+from primus_lens_wandb_exporter.evidence.frameworks import (
+    FRAMEWORKS,
+    find_loaded,
+    find_names,
+    is_loading,
+)
 
 from .support.worlds import Uncallable, module, world
 
@@ -110,7 +115,7 @@ def test_a_framework_comes_with_the_version_of_its_module_or_its_package() -> No
     probe = world(module("lightning", __version__="2.5.0"), module("lightning.pytorch"))
     assert find_loaded(probe)["lightning"]["version"] == "2.5.0"
     probe = world(module("nemo"))
-    vars(probe)["packages"] = {"nemo-toolkit": "2.4.0", "nemo": "0.1"}
+    vars(probe)["_packages"] = {"nemo-toolkit": "2.4.0", "nemo": "0.1"}
     assert find_loaded(probe)["nemo"]["version"] == "2.4.0"
 
 
@@ -213,3 +218,43 @@ def test_a_framework_in_the_middle_of_its_import_is_seen_to_be() -> None:
     spec._initializing = False
     assert not is_loading(probe)
     assert not is_loading(world())
+
+
+IDLE_JAX = module("jax._src.xla_bridge", _backends={})
+IDLE_DEEPSPEED = module("deepspeed.comm.comm", cdb=None)
+IDLE_RAY = module("ray.train._internal.session", _session=None)
+
+
+@pytest.mark.parametrize(
+    ("modules", "idle", "named"),
+    [
+        ("torch jax", IDLE_JAX, ["pytorch"]),
+        ("jax", IDLE_JAX, ["jax"]),
+        ("torch lightning.pytorch deepspeed", IDLE_DEEPSPEED, ["lightning", "pytorch"]),
+        ("torch transformers.trainer ray.train", IDLE_RAY, ["transformers_trainer", "pytorch"]),
+    ],
+)
+def test_what_is_known_not_to_be_in_use_gives_way(modules: str, idle: Any, named: list[str]) -> None:
+    assert find_names(world(*map(module, modules.split()), idle)) == named
+
+
+def test_names_are_found_without_looking_at_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> Any:
+        raise AssertionError("looked at the disk")
+
+    monkeypatch.setattr(Probe, "_list_packages", refuse)
+    assert find_names(world(module("transformers.trainer"), module("primus"))) == ["primus"]
+
+
+class Slotted:
+    """As odd as a thing in `sys.modules` may be."""
+
+    __slots__ = ()
+
+
+def test_an_odd_thing_among_the_modules_costs_nothing_but_its_version() -> None:
+    modules: Any = {"jax": Slotted(), "torch": Slotted(), "torch.version": Slotted()}
+    probe = Probe(environ={}, modules=modules, root="/nowhere", search_path=())
+    assert find_loaded(probe)["jax"]["version"] == ""
+    assert pytorch.collect(probe)["available"] is True
+    assert not is_loading(probe)

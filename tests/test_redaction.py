@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from primus_lens_wandb_exporter.evidence.redaction import REDACTED, looks_secret, redact
+from primus_lens_wandb_exporter.evidence.redaction import REDACTED, looks_secret, redact, safe_text
 
 from .support import contract
 from .support.properties import patient
@@ -269,3 +269,41 @@ def test_the_caller_keeps_the_config_as_it_was() -> None:
     redact(config)
     assert config == {"inner": {"password": "p", "list": [1, 2]}}
     assert config["inner"] is inner
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "https://s3cr3ttoken@git.example.com/x.yaml",
+        "ray://s3cr3ttoken@head:10001",
+        "Server=x;Pwd=hunter2",
+        "python train.py --pwd hunter2",
+        "curl -u user:hunter2 https://example.com",
+        "export X_PASS=abc",
+        "https://hooks.slack.com/services/T000/B000/xyz",
+        "https://a.blob.core.windows.net/c?sv=1&sig=abcdefgh1234",
+        "npm_" + "n" * 36,
+        "xapp-1-" + "x" * 12,
+        "dop_v1_" + "0" * 64,
+    ],
+)
+def test_more_values_that_give_themselves_away(value: str) -> None:
+    assert redact({"a": value}) == {"a": REDACTED}
+
+
+@pytest.mark.parametrize("name", "mysql_pw jwt gh_pat oauth otp sas conn_str webhook PGPASS".split())
+def test_more_names_that_look_secret(name: str) -> None:
+    assert looks_secret(name)
+
+
+def test_a_name_beside_a_value_speaks_for_it() -> None:
+    environment = [{"name": "DB_PASSWORD", "value": SECRET}, {"name": "RANK", "value": "0"}]
+    assert redact({"env": environment}) == {
+        "env": [{"name": "DB_PASSWORD", "value": REDACTED}, {"name": "RANK", "value": "0"}]
+    }
+
+
+def test_what_is_cut_is_looked_at_before() -> None:
+    token = "ghp_" + "c" * 36
+    assert safe_text("x" * 1000 + " " + token, 1024) == REDACTED
+    assert safe_text("x" * 2000, 1024) == "x" * 1024

@@ -1,6 +1,7 @@
 """What runs here and on what: one file a source, each a function of a `Probe`.
 
-Nothing is imported, initialised, started or written.
+No framework is imported, called or initialised, nothing is written, and no process is started. Of
+NVIDIA's GPUs NVML is asked, which makes no CUDA context.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Collector:
         probe = self.probe
         inventory = self.inventory
         repository = self._ask_once("git", lambda: git.collect(probe)) or {}
+        packages = self._ask_once("software", lambda: software.collect(probe))
         found: dict[str, Any] = {
             "wandb": run,
             "environment": self.ask("environment", lambda: environment.collect(probe)),
@@ -48,7 +50,10 @@ class Collector:
             **_mapping(self.ask("frameworks", lambda: frameworks.collect(probe))),
             "hardware": self.ask("hardware", lambda: hardware.describe(inventory)),
             "system": self.describe_compute(run.get("config")),
-            "software": self._ask_once("software", lambda: software.collect(probe)),
+            "software": {
+                **({} if packages is None else {"packages": packages}),
+                "rocm_version": inventory.rocm_version,
+            },
             "build": self._ask_once("build", lambda: build.merge(build.collect(probe), repository)),
             "git": repository or None,
         }

@@ -16,6 +16,8 @@ _URL = re.compile(
 # As scp takes it: `git@host:path`.
 _SCP = re.compile(r"(?:(?P<user>[^/?#@:]*)@)?" + _HOST + r":(?P<path>(?!//)[^?#@\s:]+)")
 
+_TOKEN_IN_PATH = re.compile(r"(?:^|/)(?:[0-9a-f]{32,}|[^/]+:[^/]+)(?=/|$)", re.IGNORECASE)
+
 _LONGEST = 1024  # characters
 
 
@@ -32,6 +34,8 @@ def strip_credentials(address: str) -> str:
     if url is not None:
         user = "git@" if url["user"] == "git" and "ssh" in url["scheme"].lower() else ""
         port, path = url["port"] or "", url["path"] or ""
+        if _TOKEN_IN_PATH.search(path):
+            return ""
         return hide_credentials(f"{url['scheme'].lower()}://{user}{url['host']}{port}{path}")
     scp = _SCP.fullmatch(address)
     if scp is not None:

@@ -6,7 +6,7 @@ Names and no prefixes: `SLURM_JWT` and `PET_RDZV_CONF` may hold credentials.
 from __future__ import annotations
 
 from .probe import Probe
-from .redaction import hide_credentials
+from .redaction import safe_text
 
 _LONGEST = 1024  # characters of one value
 
@@ -62,4 +62,4 @@ def collect(probe: Probe) -> dict[str, str]:
     """Return the allow-listed variables that are set."""
     environ = dict(probe.environ)
     names = sorted(ALLOWED & environ.keys())
-    return {name: hide_credentials(environ[name][:_LONGEST]) for name in names}
+    return {name: safe_text(environ[name], _LONGEST) for name in names}

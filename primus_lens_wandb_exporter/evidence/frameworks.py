@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Callable, NamedTuple, Optional
 
 from . import in_use
-from .probe import Probe
+from .probe import Probe, contents
 
 UseReader = Callable[[Probe], Optional[bool]]
 
@@ -65,28 +65,43 @@ def is_loading(probe: Probe) -> bool:
     """Return whether some framework is in the middle of its import, which may bring in others."""
     for framework in FRAMEWORKS:
         top = probe.module(framework.modules[0].partition(".")[0])
-        spec = None if top is None else vars(top).get("__spec__")
-        if getattr(spec, "_initializing", False):
+        if getattr(contents(top).get("__spec__"), "_initializing", False):
             return True
     return False
 
 
-def find_loaded(probe: Probe) -> dict[str, dict[str, Any]]:
-    """Return the frameworks that are loaded and worth naming, by name, in order of precedence.
+def find_names(probe: Probe) -> list[str]:
+    """Return the frameworks that are loaded and worth naming, in order of precedence.
 
-    Each with `layer`, `detected` (true), `version`, and `in_use` where that can be read.
+    Reads dictionaries and nothing else: the user's thread may be waiting. What is known not to be in use
+    was perhaps only imported because it is installed, and is named where its layer has nothing else.
     """
     loaded = {framework.name: framework for framework in _loaded(probe)}
     overshadowed = {name for framework in loaded.values() for name in framework.instead_of}
-    named: dict[str, dict[str, Any]] = {}
-    for name, framework in loaded.items():
-        layers = {known["layer"] for known in named.values()}
-        if name in overshadowed or framework.unless in layers or (framework.unless == "any" and named):
-            continue
-        found = _describe(framework, probe)
-        if not framework.only_in_use or found.get("in_use"):
-            named[name] = found
-    return named
+    uses = {name: _read_use(framework, probe) for name, framework in loaded.items()}
+    named: dict[str, str] = {}  # and the layer of each
+    for idle in (False, True):
+        for name, framework in loaded.items():
+            unless = framework.layer if idle and framework.unless != "any" else framework.unless
+            if (
+                name not in overshadowed
+                and (uses[name] is False) == idle
+                and unless not in named.values()
+                and not (unless == "any" and named)
+                and (uses[name] or not framework.only_in_use)
+            ):
+                named[name] = framework.layer
+    return [name for name in loaded if name in named]
+
+
+def find_loaded(probe: Probe) -> dict[str, dict[str, Any]]:
+    """Return those by name, each with `layer`, `detected` (true), `version`, and `in_use` if known."""
+    names = find_names(probe)
+    return {
+        framework.name: _describe(framework, probe)
+        for framework in FRAMEWORKS
+        if framework.name in names
+    }
 
 
 def collect(probe: Probe) -> dict[str, dict[str, Any]]:
@@ -106,6 +121,10 @@ def _loaded(probe: Probe) -> Iterator[Framework]:
             yield framework
 
 
+def _read_use(framework: Framework, probe: Probe) -> bool | None:
+    return framework.reads_use(probe) if framework.reads_use is not None else None
+
+
 def _describe(framework: Framework, probe: Probe) -> dict[str, Any]:
     module = next(name for name in framework.modules if probe.module(name) is not None)
     found: dict[str, Any] = {
@@ -114,7 +133,7 @@ def _describe(framework: Framework, probe: Probe) -> dict[str, Any]:
         "version": probe.version_of(module, framework.package)
         or probe.version_of(module.partition(".")[0], framework.package),
     }
-    use = framework.reads_use(probe) if framework.reads_use is not None else None
+    use = _read_use(framework, probe)
     if use is not None:
         found["in_use"] = use
     return found

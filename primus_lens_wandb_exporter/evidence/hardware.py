@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .gpu import Gpu, Inventory, take_inventory
-from .probe import Probe
+from .gpu import Gpu, Inventory
 
 _GIB = 1024**3
-
-
-def collect(probe: Probe) -> dict[str, Any]:
-    """Return the hardware evidence. Memory is in GiB; texts are empty where there is nothing to say."""
-    return describe(take_inventory(probe))
 
 
 def describe(inventory: Inventory) -> dict[str, Any]:

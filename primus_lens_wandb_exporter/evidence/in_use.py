@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from .probe import Probe
+from .probe import Probe, contents
 
 
 def accelerate(probe: Probe) -> bool | None:
@@ -29,7 +29,8 @@ def fsdp(probe: Probe) -> bool | None:
 
     `FullyShardedDataParallel`, the older of the two, leaves no mark that could be read.
     """
-    sharded = probe.look_up("torch.distributed.fsdp._fully_shard._fully_shard", "cls_to_fsdp_cls")
+    home = "torch.distributed.fsdp._fully_shard._fully_shard"
+    sharded = probe.look_up(home, "cls_to_fsdp_cls") or probe.look_up(home, "_cls_to_fsdp_cls")
     state = _accelerate_state(probe, "AcceleratorState") or {}
     kind = state.get("distributed_type")
     if sharded or (isinstance(kind, Enum) and kind.name == "FSDP"):
@@ -61,10 +62,8 @@ def tensorflow(probe: Probe) -> bool | None:
 
 
 def _is_set(probe: Probe, module: str, attribute: str) -> bool | None:
-    loaded = probe.module(module)
-    if loaded is None or attribute not in vars(loaded):
-        return None
-    return vars(loaded)[attribute] is not None
+    names = contents(probe.module(module))
+    return names[attribute] is not None if attribute in names else None
 
 
 def _accelerate_state(probe: Probe, name: str) -> Mapping[str, Any] | None:

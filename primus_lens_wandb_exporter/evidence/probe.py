@@ -7,7 +7,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from types import ModuleType
 from typing import Any, Callable
 
@@ -19,9 +18,9 @@ _METADATA_FOLDER = re.compile(r"(.+?)-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 def import_apart(name: str) -> ModuleType | None:
     """Return a module that is loaded or installed, without a trace of its name; None if neither.
 
-    A copy below a name of our own leaves the program's view of what is loaded as it was, and takes no
-    lock that a fork could leave locked for ever in the child. It needs that name: pynvml looks itself up
-    in `sys.modules` while it is executed.
+    A copy below a name of our own leaves the program's view of what is loaded as it was, and holds no
+    lock on the name itself that a fork could leave locked for ever in the child. It needs a name: pynvml
+    looks itself up in `sys.modules` while it is executed.
 
     Raises:
         Exception: whatever the module raises.
@@ -78,8 +77,7 @@ class Probe:
 
     def look_up(self, name: str, attribute: str) -> Any:
         """Return a loaded module's attribute as it stands there, calling no `__getattr__`; else None."""
-        module = self.modules.get(name)
-        return None if module is None else vars(module).get(attribute)
+        return contents(self.modules.get(name)).get(attribute)
 
     def version_of(self, name: str, package: str = "") -> str:
         """Return the version of a loaded module, or an empty string.
@@ -91,9 +89,19 @@ class Probe:
             normal_name(package or name), ""
         )
 
-    @cached_property
+    @property
     def packages(self) -> Mapping[str, str]:
-        """Versions of the installed packages by normal name; no file is opened, only folders listed."""
+        """Versions of the installed packages by normal name; no file is opened, only folders listed.
+
+        They are listed once, and may hang on a lost file server: for whoever has `Patience`. Without a
+        lock, which a fork could leave locked: at worst they are listed twice.
+        """
+        known: Mapping[str, str] | None = vars(self).get("_packages")
+        if known is None:
+            known = vars(self)["_packages"] = self._list_packages()
+        return known
+
+    def _list_packages(self) -> Mapping[str, str]:
         found: dict[str, str] = {}
         for folder in tuple(self.search_path):
             try:
@@ -150,6 +158,15 @@ class Probe:
             return sorted(os.listdir(self.path(path)))
         except (OSError, ValueError):
             return []
+
+
+def contents(module: Any) -> Mapping[str, Any]:
+    """Return a module's names, none for what has no such thing: anything may stand in `sys.modules`."""
+    try:
+        names: Mapping[str, Any] = vars(module)
+    except TypeError:
+        return {}
+    return names
 
 
 def normal_name(package: str) -> str:

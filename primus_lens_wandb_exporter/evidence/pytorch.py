@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .probe import Probe, plain_text
+from .probe import Probe, contents, plain_text
 
 # The telemetry-processor looks for the first four.
 _COMPANIONS = {
@@ -59,7 +59,7 @@ def collect(probe: Probe) -> dict[str, Any]:
 def _collect_distributed(probe: Probe) -> dict[str, Any]:
     """Return backend and world size of the default process group, from torch's own tables."""
     home = "torch.distributed.distributed_c10d"
-    group = vars(probe.look_up(home, "_world") or object).get("_default_pg")
+    group = contents(probe.look_up(home, "_world")).get("_default_pg")
     if group is None:
         return {}
     backend, *_ = (probe.look_up(home, "_pg_map") or {}).get(group) or ("",)

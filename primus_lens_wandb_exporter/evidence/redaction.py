@@ -14,11 +14,12 @@ REDACTED = "[redacted]"
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _SECRET_WORDS = frozenset(
     """
-    apikey auth authorization bearer cookie cookies credential credentials dsn key keys pass passphrase
-    passwd password passwords pwd secret secrets signature token tokens
+    apikey auth authorization bearer cookie cookies credential credentials dsn jwt key keys oauth otp
+    pass passphrase passwd password passwords pat pgpass pw pwd sas secret secrets signature token
+    tokens webhook
     """.split()
 )
-_SECRET_PHRASES = frozenset(("connection string", "connectionstring"))
+_SECRET_PHRASES = frozenset(("connection string", "connectionstring", "conn str"))
 # A key or a token in the language of models is not a credential.
 _HARMLESS_BEFORE = {
     "token": frozenset(
@@ -44,11 +45,12 @@ _RUN_TOGETHER = re.compile(
 _SECRET_VALUE = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_\-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
     r"|glpat-[\w\-]{16,}|xox[abeprs]-[\w\-]{10,}|AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|AIza[\w\-]{30,}"
-    r"|eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*|wandb_v1_\w{20,})"
-    r"|(?i:(?:key|token|secret|passw(?:or)?d)[\"']?\s*[=:]\s*\S)"
-    r"|(?i:--?[\w\-]*(?:key|token|secret|passw(?:or)?d)\s+\S)"
-    r"|(?i:\bauthorization\s*:)"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY|://[^/\s:@]*:[^/\s@]+@|\bBearer\s+\S{8,}|^[0-9a-f]{40}$"
+    r"|eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*|wandb_v1_\w{20,}|npm_[A-Za-z0-9]{30,}|xapp-[\w\-]{10,}"
+    r"|dop_v1_[0-9a-f]{30,}|hooks\.slack\.com/services/\S|(?:[?&]sig=)\S{8})"
+    r"|(?i:(?:key|token|secret|passw(?:or)?d|pwd|pass)[\"']?\s*[=:]\s*\S)"
+    r"|(?i:--?[\w\-]*(?:key|token|secret|passw(?:or)?d|pwd)\s+\S)"
+    r"|(?i:\bauthorization\s*:)|\s(?:-u|--user)[ =][^\s:]+:\S"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|://(?!git@)[^/\s@]+@|\bBearer\s+\S{8,}|^[0-9a-f]{40}$"
 )
 
 # Forty hexadecimal digits are a W&B key, unless their name calls them a commit.
@@ -95,6 +97,11 @@ def hide_credentials(text: str) -> str:
     return REDACTED if _SECRET_VALUE.search(text) else text
 
 
+def safe_text(text: str, limit: int) -> str:
+    """Return at most `limit` characters of a text without credentials; looked for before it is cut."""
+    return hide_credentials(text)[:limit]
+
+
 def redact(config: Any) -> Any:
     """Return a copy with credentials replaced, at any depth.
 
@@ -138,12 +145,14 @@ class _Redactor:
 
     def _copy_mapping(self, mapping: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         copied: dict[str, Any] = {}
+        called = mapping.get("name", mapping.get("key"))  # as Kubernetes writes `{name: …, value: …}`
         for key, value in tuple(mapping.items()):
             if self._left <= 0 or self._room <= 0:
                 copied[_CUT] = True
                 break
             name = self._copy_text(str(key))
             secret = looks_secret(name) and value is not None and not isinstance(value, bool)
+            secret = secret or (name == "value" and isinstance(called, str) and looks_secret(called))
             if secret:
                 copied[name] = REDACTED
             elif is_commit(name, value):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .probe import Probe, normal_name, plain_text
+from .probe import Probe, normal_name
 
 # By the names of the distributions, not of the modules.
 PACKAGES = tuple(
@@ -25,23 +23,11 @@ PACKAGES = tuple(
     """.split()
 )
 
-_ROCM_VERSION = "/opt/rocm/.info/version"
 _LONGEST = 64  # characters of a version
 
 
-def collect(probe: Probe) -> dict[str, Any]:
-    """Return the ROCm version, if any, and the versions of the installed packages that matter.
-
-    `rocm_version` is that of the image (`/opt/rocm/.info/version`, written by the package rocm-core),
-    else the one that a loaded torch was built for. Installed is not loaded: a package may never be used.
-    """
-    found: dict[str, Any] = {"packages": _collect_packages(probe)}
-    rocm = (probe.read_text(_ROCM_VERSION, 256) or "").strip().partition("\n")[0]
-    rocm = (rocm or plain_text(probe.look_up("torch.version", "hip")))[:_LONGEST]
-    return {"rocm_version": rocm, **found} if rocm else found
-
-
-def _collect_packages(probe: Probe) -> dict[str, str]:
+def collect(probe: Probe) -> dict[str, str]:
+    """Return the versions of the installed packages that matter. A package may never be used."""
     installed = probe.packages
     names = ((name, installed.get(normal_name(name))) for name in PACKAGES)
     return {name: version[:_LONGEST] for name, version in names if version}

@@ -199,7 +199,7 @@ _REQUIRED_EVIDENCE: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "cuda_version": _text,
             "hip_version": _text,
             "distributed": lambda value, at: _fields(
-                value, at, {"backend": _text, "world_size": _integer}
+                value, at, {}, {"backend": _text, "world_size": _integer}
             ),
         },
     ),

@@ -48,10 +48,11 @@ def describe_gpus(
         gpus: the inventory's, in which the visible-device variables have had their effect.
         host_count: how many the inventory saw before that.
     """
+    count = count_gpus(environ, len(gpus), host_count)
     names = ", ".join(dict.fromkeys(gpu.name for gpu in gpus if gpu.name))
     return {
-        "compute.gpu_count": count_gpus(environ, len(gpus), host_count),
-        "compute.gpu_type": names or slurm.name_gpu_type(environ),
+        "compute.gpu_count": count,
+        "compute.gpu_type": (names or slurm.name_gpu_type(environ)) if count else "",
         "compute.gpus": [_describe_gpu(gpu) for gpu in gpus],
     }
 
@@ -71,6 +72,8 @@ def count_gpus(environ: Mapping[str, str], seen: int, host_count: int = 0) -> in
 
 def _count_listed(name: str, devices: str | None) -> list[int]:
     if devices is None or (name == "NVIDIA_VISIBLE_DEVICES" and devices in _RUNTIME_WORDS):
+        return []
+    if not devices and name in ("HIP_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL"):  # which hides nothing
         return []
     # CUDA sees the devices before the first that is none (`-1`): the programming guide's rule.
     seen: list[str] = []

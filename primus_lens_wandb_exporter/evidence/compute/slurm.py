@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ..redaction import hide_credentials
+from ..redaction import safe_text
 from .slurm_counts import count_at_node, count_gpus, count_indices, name_gpus, parse_memory
 
 _TEXTS = {
@@ -39,10 +39,10 @@ def describe_job(environ: Mapping[str, str]) -> dict[str, str | int]:
         text = _first(environ, *names)
         if text:
             plain = field in _COUNTS and _NUMBER.fullmatch(text)
-            job[field] = int(text) if plain else hide_credentials(text[:_LONGEST])
+            job[field] = int(text) if plain else safe_text(text, _LONGEST)
     submitted = _name_submitit_job(environ) if job else ""
     if submitted:
-        job["submitit_job_id"] = hide_credentials(submitted[:_LONGEST])
+        job["submitit_job_id"] = safe_text(submitted, _LONGEST)
     return job
 
 
@@ -55,7 +55,9 @@ def measure_memory(environ: Mapping[str, str]) -> int:
     """Return the job's memory on this node in bytes; 0 if Slurm does not say or gives all there is."""
     per_node = parse_memory(environ.get("SLURM_MEM_PER_NODE", ""))
     per_cpu = parse_memory(environ.get("SLURM_MEM_PER_CPU", ""))
-    return per_node or per_cpu * (_count_cpus_on_node(environ) or count_cpus(environ))
+    per_gpu = parse_memory(environ.get("SLURM_MEM_PER_GPU", ""))
+    cpus = _count_cpus_on_node(environ) or count_cpus(environ) * _count_tasks_on_node(environ)
+    return per_node or per_cpu * cpus or per_gpu * count_job_gpus(environ)
 
 
 def count_job_gpus(environ: Mapping[str, str]) -> int:
@@ -70,6 +72,10 @@ def count_job_gpus(environ: Mapping[str, str]) -> int:
 def name_gpu_type(environ: Mapping[str, str]) -> str:
     """Return the type of GPU that the job asked for, empty if it named none."""
     return name_gpus(environ.get("SLURM_GPUS_PER_NODE", ""))
+
+
+def _count_tasks_on_node(environ: Mapping[str, str]) -> int:
+    return count_at_node(environ.get("SLURM_NTASKS_PER_NODE", ""), 0) or 1
 
 
 def _count_cpus_on_node(environ: Mapping[str, str]) -> int:

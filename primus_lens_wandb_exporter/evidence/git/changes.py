@@ -1,4 +1,4 @@
-"""Whether something was changed since the commit, as `git describe --dirty` would say."""
+"""Whether something was changed since the commit: what `git describe --dirty` says, or nothing."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def is_dirty(probe: Probe, repository: Repository, config: Config, commit: str) 
     """Return whether tracked files differ from the commit, in the work tree or the index.
 
     None where that cannot be told: above `MAX_ENTRIES` files or the limits of time, for SHA-256, split
-    and sparse indexes, for files that git converts, or without the commit at hand. A difference that
-    is certain counts, whatever else is unknown. What goes on inside a submodule does not count.
+    and sparse indexes, for files that git converts, with submodules, or without the commit at hand. A
+    difference that is certain counts, whatever else is unknown.
     """
     try:
         return _Comparison(probe, repository, config).is_dirty(commit)
@@ -80,6 +80,8 @@ class _Comparison:
         return tree.finish()
 
     def _differs(self, entry: Entry) -> bool:
+        if entry.submodule:  # what is checked out there is another repository's business
+            raise Unknown
         path = os.path.join(self._repository.work_tree, os.fsdecode(entry.path))
         status = self._probe.lstat(path)
         if status is None or not self._is_of_kind(entry, status.st_mode):

@@ -32,7 +32,8 @@ class Entry(NamedTuple):
     object_id: bytes
     modified: tuple[int, int]
     size: int
-    ignored: bool  # git is told not to look at it, or it is a submodule
+    ignored: bool  # git is told not to look at it
+    submodule: bool
     undecided: bool  # of a merge with conflicts, or promised and not added yet
 
 
@@ -85,7 +86,8 @@ def _read_entry(data: bytes, begins: int, version: int, before: bytes) -> tuple[
         object_id=object_id,
         modified=(seconds, nanoseconds),
         size=size,
-        ignored=bool(flags & _ASSUMED_UNCHANGED or extended & _SKIPPED) or mode == _SUBMODULE,
+        ignored=bool(flags & _ASSUMED_UNCHANGED or extended & _SKIPPED),
+        submodule=mode == _SUBMODULE,
         undecided=bool(flags & _STAGE or extended & _INTENDED),
     )
     return entry, ends + 1 if version == 4 else begins + (ends - begins + 8) // 8 * 8
