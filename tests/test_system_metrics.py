@@ -119,7 +119,7 @@ def test_a_run_that_logs_nothing_is_measured_and_nothing_of_it_reaches_wandb_or_
         },
     )
     series = processor.series("primus_lens.process.rss_mib")
-    assert 2 <= len(series) <= 8
+    assert len(series) >= 2
     assert {step for step, _ in series} == {7}
     files = [*find_files(scripts.folder), *scripts.folder.glob("out/**/*.jsonl")]
     assert len(files) == 2
