@@ -25,7 +25,8 @@ class _OpenRun:
 
     def __init__(self, run: Any) -> None:
         self._run = weakref.ref(run)
-        self.description = describe(run)
+        self.description = describe(run, config=False)
+        self.describe_anew()
         self.records = 0
         self.frameworks: frozenset[str] | None = None  # that the last record named
 
@@ -71,11 +72,14 @@ class Detector:
         self._seen: frozenset[str] = frozenset()
         self.due_at = monotonic() + interval
 
-    def meet(self, run: Any) -> None:
-        """Offer the first record of a run."""
+    def meet(self, run: Any, *, resumed: bool = False) -> None:
+        """Offer the first record of a run, unless it had one before."""
         run_id = str(run.id)
         self._open[run_id] = met = _OpenRun(run)
-        self._offer_record(met)
+        if resumed:
+            met.records, met.frameworks = 1, frozenset(find_names(self._collector.probe))
+        else:
+            self._offer_record(met)
 
     def conclude(self, run_id: str) -> None:
         """Expect no more of a run that has ended."""
@@ -99,9 +103,10 @@ class Detector:
         try:
             found = frozenset(find_names(probe))
             settled = at_once or found == self._seen
+            late = self._collector.has_late_answers
             self._seen = found
             for run in list(self._open.values()):
-                if settled and run.frameworks is not None and found - run.frameworks:
+                if settled and run.frameworks is not None and (found - run.frameworks or late):
                     self._offer_record(run)
         finally:
             self._looking.release()

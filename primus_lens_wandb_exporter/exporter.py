@@ -44,6 +44,7 @@ class Exporter:
         self.settings = loaded.settings
         self._exit_registered_in: int | None = None
         self._sigterm = SigtermWatch(self._deliver_before_sigterm)
+        self._psutil = load_psutil() if self.settings.enhance_metrics else None
         self._assemble()
 
     def _assemble(self) -> None:
@@ -70,10 +71,9 @@ class Exporter:
             self._detections = Lane(
                 "detection", DETECTION_CAPACITY, detector.pack, route, spool, immediate=True
             )
-            psutil = load_psutil() if settings.enhance_metrics else None
-            if psutil is not None:
+            if self._psutil is not None:
                 self._sampler = Sampler(
-                    psutil,
+                    self._psutil,
                     self.collector,
                     self._newest_call,
                     self._offer_sample,
@@ -107,11 +107,11 @@ class Exporter:
 
     # Called by the hook, in the user's threads.
 
-    def announce(self, run: Any) -> None:
-        """Send the detection record of a run that has begun."""
+    def announce(self, run: Any, *, resumed: bool = False) -> None:
+        """Send the detection record of a run that has begun, unless it is only resumed."""
         if self._detector is not None:
             self._ready_worker()
-            self._detector.meet(run)
+            self._detector.meet(run, resumed=resumed)
             if self._sampler is not None:
                 self._sampler.follow(str(run.id))
 

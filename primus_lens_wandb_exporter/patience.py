@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class OutOfPatience(Exception):
-    """The function takes too long, or did so before and has not come back yet."""
+    """It takes too long, has not come back from an earlier call, or cannot be called safely."""
 
 
 class _Errand(Generic[T]):
@@ -40,40 +40,58 @@ class _Errand(Generic[T]):
         self._done.wait(seconds)
         if self._outcome is not None:
             return self._outcome[0]
-        if self._error is not None:
+        if isinstance(self._error, Exception):
             raise self._error
+        if self._error is not None:  # `SystemExit` and the like are meant for that thread, not for ours
+            raise RuntimeError(type(self._error).__name__) from self._error
         raise OutOfPatience(f"no answer within {seconds:g} s")
 
 
 class Patience:
-    """Calls functions by name, each in a short-lived daemon thread, and waits so many seconds.
+    """Calls functions by name, each in a short-lived daemon thread, and waits for a while.
 
-    Whoever has not come back is not called again before it has, so no threads pile up.
+    Whoever has not come back is not called again before it has, so no threads pile up; its late answer
+    is that of the next call. For one caller at a time.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self) -> None:
         self._missing: dict[str, _Errand[Any]] = {}
 
-    def call(self, name: str, function: Callable[[], T]) -> T:
+    @property
+    def has_late_answers(self) -> bool:
+        """Whether somebody has come back meanwhile."""
+        return any(errand.is_over for errand in list(self._missing.values()))
+
+    def call(self, name: str, function: Callable[[], T], seconds: float, *, safe: bool = False) -> T:
         """Return what the function returns.
 
+        Args:
+            name: what is asked, for the thread's name and for the next call.
+            function: what is called.
+            seconds: how long to wait.
+            safe: whether to call it directly where no thread can be started (there are too many, or the
+                interpreter shuts down).
+
         Raises:
-            OutOfPatience: it takes longer; it goes on by itself, and its answer is forgotten.
+            OutOfPatience: it takes longer, and goes on by itself.
             Exception: whatever it raises.
         """
-        missing = self._missing.get(name)
-        if missing is not None and not missing.is_over:
-            raise OutOfPatience(f"{name} has not come back from an earlier call")
-        self._missing.pop(name, None)
+        missing: _Errand[T] | None = self._missing.get(name)
+        if missing is not None:
+            if not missing.is_over:
+                raise OutOfPatience(f"{name} has not come back from an earlier call")
+            del self._missing[name]
+            return missing.wait(0)
         errand = _Errand(function)
         thread = threading.Thread(target=errand.run, name=f"primus-lens-{name}", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no more threads, or the interpreter shuts down: then without a net
-            return function()
+        except RuntimeError:
+            if safe:
+                return function()
+            raise OutOfPatience(f"no thread can be started for {name}") from None
         try:
-            return errand.wait(self.seconds)
+            return errand.wait(seconds)
         except OutOfPatience:
             self._missing[name] = errand
             raise

@@ -7,6 +7,7 @@ user's W&B run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from threading import RLock
 from time import monotonic
 from typing import Any, Callable
 
@@ -45,6 +46,7 @@ class Sampler:
         self._offer = offer
         self._interval = interval
         self._steps: dict[str, int] = {}  # of the open runs, the one that logged last at the end
+        self._changing = RLock()
         self._begun = False
         self.due_at = 0.0
 
@@ -55,16 +57,21 @@ class Sampler:
     def note_call(self, call: LogCall) -> None:
         """Attribute it to the run and step of this log call, if the run is still open."""
         run_id, _, step, _, _ = call
-        if self._steps.pop(run_id, None) is not None:
-            self._steps[run_id] = step
+        with self._changing:
+            if self._steps.pop(run_id, None) is not None:
+                self._steps[run_id] = step
 
     def leave(self, run_id: str) -> None:
         """Attribute nothing to a run any more."""
-        self._steps.pop(run_id, None)
+        with self._changing:
+            self._steps.pop(run_id, None)
 
     def perform(self) -> None:
         """Take a sample and offer it; the first one is only what the next is compared with."""
         self.due_at = monotonic() + self._interval
+        if not self._steps:
+            self._begun = False
+            return
         # By the worker itself: psutil remembers for each thread what it read last.
         sample = self._machine.read()
         newest = self._newest()
@@ -78,7 +85,10 @@ class Sampler:
 
     def _read_gpus(self) -> dict[str, float]:
         if self._gpus is None:
-            self._gpus = UsageReader(self._collector.probe, self._collector.inventory)
+            inventory = self._collector.inventory
+            if inventory is None:
+                return {}
+            self._gpus = UsageReader(self._collector.probe, inventory)
         return {
             f"{_GPU}{index}.{name}": value
             for index, usage in enumerate(self._gpus.read())

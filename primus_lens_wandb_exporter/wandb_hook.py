@@ -89,10 +89,11 @@ def _meet(run: Any) -> _RunState:
     for key in [key for key, known in list(_states.items()) if known.run() is None]:
         _states.pop(key, None)
     _states[id(run)] = state
-    if state.reported and state.id not in _announced:
+    if state.reported:
+        resumed = state.id in _announced
         _announced.add(state.id)
         guard.debug(guard.HOOK_PREFIX, f"wandb.init seen, run {state.id}")
-        state.exporter.announce(run)
+        state.exporter.announce(run, resumed=resumed)
     return state
 
 

@@ -219,3 +219,16 @@ def test_torch_is_told_of_and_left_alone(scripts: ScriptRunner, processor: Proce
     assert record["evidence"]["pytorch"]["available"] is True
     assert record["evidence"]["pytorch"]["cuda_available"] is False
     assert record["hints"]["base_frameworks"] == ["pytorch"]
+
+
+def test_a_run_that_is_resumed_has_had_its_first_record_and_may_have_more(scene: Scene) -> None:
+    run = StandInRun("r")
+    scene.load("torch")
+    scene.detector.meet(run)
+    scene.pack()
+    scene.detector.conclude("r")
+    scene.detector.meet(run, resumed=True)
+    scene.look()
+    scene.load("deepspeed")
+    scene.look()
+    assert scene.said == [("r", ["pytorch"]), ("r", ["deepspeed"])]

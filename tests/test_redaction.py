@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from primus_lens_wandb_exporter.evidence.redaction import REDACTED, looks_secret, redact, safe_text
+from primus_lens_wandb_exporter.evidence.redaction import (
+    REDACTED,
+    hide_credentials,
+    looks_secret,
+    redact,
+    safe_text,
+)
 
 from .support import contract
 from .support.properties import patient
@@ -307,3 +314,16 @@ def test_what_is_cut_is_looked_at_before() -> None:
     token = "ghp_" + "c" * 36
     assert safe_text("x" * 1000 + " " + token, 1024) == REDACTED
     assert safe_text("x" * 2000, 1024) == "x" * 1024
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["-" * 100_000, "eyJ" + "a" * 100_000, "-eyJaaaaaaaa" * 8000, "key " * 20_000, "://" * 30_000]
+    + ["--a" * 30_000, "Bearer " * 10_000, "-----BEGIN " * 9000, "a" * 40 * 2000, "x -u " * 20_000],
+    ids=range(10),
+)
+def test_no_text_keeps_the_search_busy(text: str) -> None:
+    started = time.thread_time()
+    hide_credentials(text[:8192])
+    redact({"text": text})
+    assert time.thread_time() - started < 1  # a quadratic search takes minutes

@@ -84,10 +84,11 @@ def test_samples_go_to_the_run_that_logged_last_and_to_none_that_has_ended() -> 
     offered = Offered()
     sampler = offered.sampler
     sampler.perform()
-    sampler.perform()
+    assert not sampler._begun  # nobody to measure for
     for run_id, step in (("a", 3), ("b", 5)):
         sampler.follow(run_id)
         sampler.note_call(call(run_id, step))
+    sampler.perform()
     sampler.perform()
     offered.newest = call("a", 4)
     sampler.perform()

@@ -33,6 +33,7 @@ class BoundedQueue(Generic[T]):
         self._waiting_since: float | None = None
         self._items: deque[tuple[T, int]] = deque()
         self._taken = 0  # weight
+        self._heaviest = _HEAVY  # of all items ever
         self._takes = 0  # odd while one is going on
         self._lock = RLock()
 
@@ -64,6 +65,9 @@ class BoundedQueue(Generic[T]):
 
     def _is_too_heavy(self, weight: int) -> bool:
         if weight <= _HEAVY:
+            return False
+        self._heaviest = max(self._heaviest, weight)
+        if (len(self._items) + 1) * self._heaviest <= MAX_WEIGHT:  # no need to look closer
             return False
         waiting = self._weigh()
         return bool(waiting) and waiting + weight > MAX_WEIGHT

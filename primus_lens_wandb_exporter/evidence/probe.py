@@ -26,9 +26,11 @@ def import_apart(name: str) -> ModuleType | None:
         Exception: whatever the module raises.
     """
     alias = f"{__package__}.apart.{name}"
-    loaded = sys.modules.get(name) or sys.modules.get(alias)
-    if loaded is not None:
-        return loaded
+    for known in (name, alias):
+        loaded = sys.modules.get(known)
+        # A fork may have come in the middle of loading it.
+        if loaded is not None and not getattr(contents(loaded).get("__spec__"), "_initializing", False):
+            return loaded
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec, spec_from_file_location
 
@@ -41,11 +43,13 @@ def import_apart(name: str) -> ModuleType | None:
     if spec is None or spec.loader is None:
         return None
     module = sys.modules[alias] = module_from_spec(spec)
+    vars(spec)["_initializing"] = True  # as the import system marks it
     try:
         spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[alias]
         raise
+    vars(spec)["_initializing"] = False
     return module
 
 
@@ -83,11 +87,11 @@ class Probe:
         """Return the version of a loaded module, or an empty string.
 
         A module that loads its attributes lazily (transformers) is not asked for them; the metadata of
-        the installed package, if not of the module's own name, speaks for it.
+        the installed package, if not of the module's own name, speaks for it, once `packages` was asked.
         """
-        return plain_text(self.look_up(name, "__version__")) or self.packages.get(
-            normal_name(package or name), ""
-        )
+        version = plain_text(self.look_up(name, "__version__"))
+        known: Mapping[str, str] = vars(self).get("_packages") or {}
+        return version or known.get(normal_name(package or name), "")
 
     @property
     def packages(self) -> Mapping[str, str]:

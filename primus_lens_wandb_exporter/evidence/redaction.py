@@ -40,17 +40,20 @@ _HARMLESS_AFTER = {
 }
 # Words run together: `dbpassword`, `accesstoken`, `secretkey`.
 _RUN_TOGETHER = re.compile(
-    r".(?:password|passwd|secret|token|apikey|credential)s?$|^(?:secret|access|private|auth)keys?$"
+    r".(?:password|passwd|secret|token|apikey|credential)s?$"
+    r"|^(?:secret|access|private|auth|ssh|openai|wandb|hf|aws|gcp|azure)keys?$|^(?:db|pg|my|smtp|ftp)pass$"
 )
 _SECRET_VALUE = re.compile(
     r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_\-]{16,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
     r"|glpat-[\w\-]{16,}|xox[abeprs]-[\w\-]{10,}|AKIA[0-9A-Z]{16}|ASIA[0-9A-Z]{16}|AIza[\w\-]{30,}"
-    r"|eyJ[\w\-]{8,}\.[\w\-]{8,}\.[\w\-]*|wandb_v1_\w{20,}|npm_[A-Za-z0-9]{30,}|xapp-[\w\-]{10,}"
+    r"|eyJ[\w\-]{8,500}\.[\w\-]{8,}|wandb_v1_\w{20,}|npm_[A-Za-z0-9]{30,}|xapp-[\w\-]{10,}"
     r"|dop_v1_[0-9a-f]{30,}|hooks\.slack\.com/services/\S|(?:[?&]sig=)\S{8})"
     r"|(?i:(?:key|token|secret|passw(?:or)?d|pwd|pass)[\"']?\s*[=:]\s*\S)"
-    r"|(?i:--?[\w\-]*(?:key|token|secret|passw(?:or)?d|pwd)\s+\S)"
+    r"|(?i:(?<![\w\-])--?[\w\-]{0,60}?(?:key|token|secret|passw(?:or)?d|pwd)\s+\S)"
     r"|(?i:\bauthorization\s*:)|\s(?:-u|--user)[ =][^\s:]+:\S"
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY|://(?!git@)[^/\s@]+@|\bBearer\s+\S{8,}|^[0-9a-f]{40}$"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY|://(?!git@)[^/\s@]+@|\bBearer\s+\S{8,}|(?<![\w\-])(?:local-)?[0-9a-f]{40}(?![\w\-])"
+    r"|nvapi-[\w\-]{20,}|[sr]k_live_\w{16,}|ya29\.[\w\-]{16,}|dapi[0-9a-f]{32}"
+    r"|(?i:[?&](?:x-amz-|x-goog-)?signature=\S)"
 )
 
 # Forty hexadecimal digits are a W&B key, unless their name calls them a commit.
@@ -59,6 +62,8 @@ _COMMIT_NAME = re.compile(
     r"|(?:^| )(?:git|vcs|head) ?(?:hash|head|ref)$"
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+
+_LONGEST_CREDENTIAL = 512  # characters beyond a cut that are looked at
 
 _MAX_DEPTH = 8
 _MAX_VALUES = 2000
@@ -82,6 +87,8 @@ def looks_secret(name: str) -> bool:
 
 
 def _is_harmless(before: str, word: str, after: str) -> bool:
+    if before in ("api", "access", "secret", "private", "auth", "ssh"):
+        return False
     return before in _HARMLESS_BEFORE.get(word, ()) or after in _HARMLESS_AFTER.get(word, ())
 
 
@@ -99,7 +106,7 @@ def hide_credentials(text: str) -> str:
 
 def safe_text(text: str, limit: int) -> str:
     """Return at most `limit` characters of a text without credentials; looked for before it is cut."""
-    return hide_credentials(text)[:limit]
+    return hide_credentials(text[: limit + _LONGEST_CREDENTIAL])[:limit]
 
 
 def redact(config: Any) -> Any:
@@ -136,7 +143,8 @@ class _Redactor:
         return f"<{type(value).__name__}>"
 
     def _copy_text(self, text: str) -> str:
-        return REDACTED if hide_credentials(text) is REDACTED else self._keep_text(text)
+        head = text[: _MAX_TEXT + _LONGEST_CREDENTIAL]
+        return REDACTED if hide_credentials(head) is REDACTED else self._keep_text(text)
 
     def _keep_text(self, text: str) -> str:
         text = text[:_MAX_TEXT] + _CUT if len(text) > _MAX_TEXT else str.__str__(text)

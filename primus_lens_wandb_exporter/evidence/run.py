@@ -8,13 +8,17 @@ from typing import Any
 _MAX_NAMES = 2000  # of the config
 
 
-def describe(run: Any) -> dict[str, Any]:
+def describe(run: Any, *, config: bool = True) -> dict[str, Any]:
     """Return names, tags and config of a run, as they are: nothing is copied in depth or redacted.
+
+    Args:
+        run: a W&B run.
+        config: `False` leaves the config empty.
 
     Raises:
         RuntimeError: another thread is changing the config.
     """
-    config = run.config
+    given = run.config if config and run.config is not None else {}
     return {
         "project": _text(run, "project"),
         "name": _text(run, "name"),
@@ -22,7 +26,7 @@ def describe(run: Any) -> dict[str, Any]:
         "entity": _text(run, "entity"),
         "group": _text(run, "group"),
         "job_type": _text(run, "job_type"),
-        "config": {name: config[name] for name in islice(config.keys(), _MAX_NAMES)},
+        "config": {name: given[name] for name in islice(given.keys(), _MAX_NAMES)},
         "tags": [str(tag) for tag in getattr(run, "tags", None) or ()],
     }
 

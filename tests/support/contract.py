@@ -205,9 +205,9 @@ _REQUIRED_EVIDENCE: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
     ),
     "wrapper_frameworks": ({EACH: _framework}, {}),
     "base_frameworks": ({EACH: _framework}, {}),
-    "system": ({EACH: _anything}, {}),
 }
 _OPTIONAL_EVIDENCE: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
+    "system": ({EACH: _anything}, {}),
     "hardware": (
         {"gpu_count": _integer, "gpu_count_host": _integer, "gpus": _list_of(_object)},
         {
