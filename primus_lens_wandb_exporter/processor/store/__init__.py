@@ -62,23 +62,39 @@ class Delivery:
     detections: Sequence[Detection] = ()
 
 
+class StoreError(Exception):
+    """The database cannot be used: the text says what is wrong, where, and what to do."""
+
+
 class Full(Exception):
     """There is no room to store it (a full disk): to be tried again later."""
 
 
+class Busy(Exception):
+    """More waits to be stored than may wait: to be tried again later."""
+
+
 class Store(Protocol):
-    """A database. One thread writes; any thread may ask."""
+    """A database. One thread writes; any thread may ask.
+
+    Questions raise StoreError when the database cannot answer.
+    """
 
     def write(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Store deliveries in one transaction; return for each whether it was new.
 
         Raises:
             Full: nothing of them was stored.
+            StoreError: nothing of them was stored, and the fault is not theirs.
+            Exception: nothing of them was stored, because of what one of them holds.
         """
 
     def detection(self, workload: str) -> dict[str, Any] | None:
         """Return the merged verdict of a workload: framework, framework_layer, wrapper_framework,
-        base_framework, confidence, method, indicators and `detected_at` (Unix seconds)."""
+        base_framework, confidence, method, indicators and `detected_at` (Unix seconds).
+
+        Of several records the most confident speaks, of equals the latest.
+        """
 
     def sources(self, workload: str) -> list[dict[str, Any]]:
         """Return `{name, count}` of each data source, count in points, by name."""
@@ -93,10 +109,12 @@ class Store(Protocol):
         names: Sequence[str] = (),
         start: float | None = None,
         end: float | None = None,
+        limit: int = 1_000_000,
     ) -> list[dict[str, Any]]:
         """Return `{metric_name, value, timestamp, iteration, data_source}`, by time, name and step.
 
-        Times are Unix seconds; no names: all metrics.
+        Times are Unix seconds, both bounds included; no names: all metrics; at most `limit` points, the
+        earliest.
         """
 
     def workloads(self, search: str = "", limit: int = 100, offset: int = 0) -> dict[str, Any]:

@@ -1,0 +1,147 @@
+"""Opening a SQLite file: ours or new, brought to the newest schema; anything else is left as it is."""
+
+from __future__ import annotations
+
+import importlib.resources
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import StoreError
+
+APPLICATION = 0x504C5750  # "PLWP" in the file's header says that it is ours
+PATIENCE = 10  # seconds to wait for another process
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open or create the database at `path`, with the newest schema.
+
+    Raises:
+        StoreError: it cannot be opened, is damaged or not ours, or is from a newer version; nothing was
+            written then.
+    """
+    try:
+        connection = connect(path, "rwc")
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    try:
+        _migrate(connection, path)
+        _use_write_ahead_log(connection, path)
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise explain(error, path) from error
+        raise
+    return connection
+
+
+def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    """Return a connection that begins and commits nothing by itself and may go from thread to thread.
+
+    Mode `rwc` makes the file where it is missing.
+    """
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(address, PATIENCE, isolation_level=None, check_same_thread=False, uri=True)
+
+
+def explain(error: sqlite3.Error, path: Path) -> StoreError:
+    """Return the error that tells an operator what to do."""
+    text = str(error)
+    if not path.parent.is_dir():
+        advice = f"make the folder {path.parent} or choose another place with --db"
+    elif "unable to open" in text or "readonly" in text:
+        advice = "this user needs to be able to write the file and its folder"
+    elif "not a database" in text or "malformed" in text:
+        advice = "it is damaged or another program's; move it away or choose another file with --db"
+    elif "locked" in text:
+        advice = "another program holds it; end that, or choose another file with --db"
+    else:
+        advice = "look after the disk it is on"
+    return StoreError(f"cannot use the database {path}: {text}; {advice}")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Apply what is missing, all in one transaction; of two processes that start at once one does it."""
+    scripts = _scripts()
+    if _version(connection, path, len(scripts)) == len(scripts):
+        return
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        for script in scripts[_version(connection, path, len(scripts)) :]:
+            for statement in _statements(script):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute(f"PRAGMA user_version = {len(scripts)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        roll_back(connection)
+        raise
+
+
+def roll_back(connection: sqlite3.Connection) -> None:
+    """End the transaction that failed, where SQLite has not done so itself."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+
+
+def _version(connection: sqlite3.Connection, path: Path, newest: int) -> int:
+    """Return how many migrations the database has had.
+
+    Raises:
+        StoreError: it is another program's, or from a newer version than this.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION and (application or version or tables):
+        raise StoreError(
+            f"cannot use the database {path}: it is another program's; choose another file with --db"
+        )
+    if version > newest:
+        raise StoreError(
+            f"cannot use the database {path}: its schema is {version} and this version knows {newest}; "
+            "upgrade primus-lens-wandb-exporter or choose another file with --db"
+        )
+    return int(version)
+
+
+def _scripts() -> list[str]:
+    """Return the migrations by number; they are numbered from 1 without a gap."""
+    folder = importlib.resources.files(__package__) / "migrations"
+    files = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
+    )
+    return [file.read_text(encoding="utf-8") for file in files]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Split a script, because `executescript` would commit first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Let readers and the writer go side by side; the file remembers it.
+
+    SQLite does not wait for a lock here, however long the connection's timeout (sqlite.org/wal.html).
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+    if mode != "wal":
+        raise StoreError(
+            f"cannot use the database {path}: its file system has no shared memory; "
+            "choose a local disk with --db"
+        )

@@ -1,0 +1,133 @@
+"""The questions to the SQLite store, each one statement or two; times are Unix seconds."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+SEARCH = """
+    :search = '' OR uid LIKE :like ESCAPE '!'
+    OR EXISTS (SELECT 1 FROM pod WHERE workload = uid AND pod_name LIKE :like ESCAPE '!')
+    OR EXISTS (
+        SELECT 1 FROM run WHERE workload = uid AND (
+            run_id LIKE :like ESCAPE '!' OR name LIKE :like ESCAPE '!' OR project LIKE :like ESCAPE '!'
+        )
+    )
+"""
+
+PAGE = f"""
+SELECT
+    uid,
+    ifnull((SELECT framework FROM detection WHERE workload = uid
+            ORDER BY confidence DESC, ts DESC, id DESC LIMIT 1), ''),
+    (SELECT count(*) FROM run WHERE workload = uid AND run_id <> ''),
+    points, first_seen, last_seen
+FROM (SELECT * FROM workload WHERE {SEARCH} ORDER BY last_seen DESC, uid LIMIT :limit OFFSET :offset)
+ORDER BY last_seen DESC, uid
+"""
+
+
+def ask_detection(connection: sqlite3.Connection, workload: str) -> dict[str, Any] | None:
+    """Answer `Store.detection`."""
+    row = connection.execute(
+        "SELECT verdict, confidence, framework, ts FROM detection WHERE workload = ?"
+        " ORDER BY confidence DESC, ts DESC, id DESC LIMIT 1",
+        (workload,),
+    ).fetchone()
+    if row is None:
+        return None
+    verdict = json.loads(row[0])
+    return {
+        "framework": row[2],
+        "framework_layer": verdict.get("layer"),
+        "wrapper_framework": verdict.get("wrapper_framework"),
+        "base_framework": verdict.get("base_framework"),
+        "confidence": row[1],
+        "method": verdict.get("method"),
+        "indicators": verdict.get("indicators") or [],
+        "detected_at": row[3],
+    }
+
+
+def ask_sources(connection: sqlite3.Connection, workload: str) -> list[dict[str, Any]]:
+    """Answer `Store.sources`."""
+    rows = connection.execute(
+        "SELECT source, sum(count) FROM run JOIN series ON series.run = run.id WHERE workload = ?"
+        " GROUP BY source ORDER BY source",
+        (workload,),
+    )
+    return [{"name": source, "count": count} for source, count in rows]
+
+
+def ask_available(connection: sqlite3.Connection, workload: str, source: str) -> list[dict[str, Any]]:
+    """Answer `Store.available`."""
+    rows = connection.execute(
+        "SELECT name, json_group_array(source), sum(count) FROM ("
+        "  SELECT series.name, source, sum(count) AS count FROM run JOIN series ON series.run = run.id"
+        "  WHERE workload = :workload AND (:source = '' OR source = :source)"
+        "  GROUP BY series.name, source ORDER BY series.name, source"
+        ") GROUP BY name ORDER BY name",
+        {"workload": workload, "source": source},
+    )
+    return [
+        {"name": name, "data_source": json.loads(found), "count": count} for name, found, count in rows
+    ]
+
+
+def ask_points(
+    connection: sqlite3.Connection,
+    workload: str,
+    source: str,
+    names: Sequence[str],
+    start: float | None,
+    end: float | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Answer `Store.points`; series that lie outside the bounds are not read."""
+    rows = connection.execute(
+        "SELECT series.name, value, ts, step, source"
+        " FROM run JOIN series ON series.run = run.id JOIN point ON series_id = series.id"
+        " WHERE workload = :workload AND (:source = '' OR source = :source)"
+        " AND (:names = '[]' OR series.name IN (SELECT value FROM json_each(:names)))"
+        " AND (:start IS NULL OR (last_ts >= :start AND ts >= :start))"
+        " AND (:end IS NULL OR (first_ts <= :end AND ts <= :end))"
+        " ORDER BY ts, series.name, step LIMIT :limit",
+        {
+            "workload": workload,
+            "source": source,
+            "names": json.dumps(list(names)),
+            "start": start,
+            "end": end,
+            "limit": limit,
+        },
+    )
+    keys = ("metric_name", "value", "timestamp", "iteration", "data_source")
+    return [dict(zip(keys, row)) for row in rows]
+
+
+def ask_workloads(
+    connection: sqlite3.Connection, search: str, limit: int, offset: int
+) -> dict[str, Any]:
+    """Answer `Store.workloads`; the framework and the runs are looked up for the page alone."""
+    pattern = search.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    asked = {"search": search, "like": f"%{pattern}%", "limit": limit, "offset": offset}
+    (total,) = connection.execute(f"SELECT count(*) FROM workload WHERE {SEARCH}", asked).fetchone()
+    rows = connection.execute(PAGE, asked)
+    keys = ("uid", "framework", "runs", "points", "first_seen", "last_seen")
+    return {"workloads": [dict(zip(keys, row)) for row in rows], "total_count": total}
+
+
+def ask_runs(connection: sqlite3.Connection, workload: str) -> list[dict[str, Any]]:
+    """Answer `Store.runs`."""
+    rows = connection.execute(
+        "SELECT run_id, name, project, config, tags, started, last_seen, points, last_step FROM run"
+        " WHERE workload = ? AND run_id <> '' ORDER BY started DESC, run_id",
+        (workload,),
+    )
+    keys = ("run_id", "name", "project", "config", "tags", "started", "last_seen", "points", "last_step")
+    runs = [dict(zip(keys, row)) for row in rows]
+    for run in runs:
+        run["config"], run["tags"] = json.loads(run["config"]), json.loads(run["tags"])
+    return runs

@@ -1,0 +1,124 @@
+"""The one thread that writes: what waits goes into one transaction, and is answered after its commit."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from concurrent.futures import Future
+
+from . import Busy, Delivery, Full, Store, StoreError
+
+GROUP_POINTS = 20_000  # about 0.1 s of writing, which is what an answer may wait for the one before
+
+Waiting = tuple[Delivery, "Future[bool]"]
+
+
+class Writer:
+    """Stores deliveries in groups, in the order of their coming.
+
+    Args:
+        store: where to; nobody else may write by it.
+        capacity: how many deliveries may wait.
+
+    Attributes:
+        commits: transactions that were committed.
+        failures: deliveries that could not be stored.
+        stored: deliveries that were new.
+        points: points of the new deliveries.
+        commit_seconds: spent in the store altogether, failures included.
+        last_commit_seconds: the same, of the last transaction.
+    """
+
+    def __init__(self, store: Store, capacity: int = 256) -> None:
+        self.commits = self.failures = self.stored = self.points = 0
+        self.commit_seconds = self.last_commit_seconds = 0.0
+        self._store = store
+        self._queue: queue.Queue[Waiting | None] = queue.Queue(capacity + 1)  # one place is for the end
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="processor-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many deliveries wait, those that are being written not counted."""
+        return self._queue.qsize()
+
+    def submit(self, delivery: Delivery) -> Future[bool]:
+        """Hand over a delivery; the future answers after the commit: True for new, False for known.
+
+        The future raises what `Store.write` raises, and cannot be cancelled.
+
+        Raises:
+            Busy: the queue is full, or closed; nothing was taken.
+        """
+        future: Future[bool] = Future()
+        future.set_running_or_notify_cancel()  # a client that went away has still delivered
+        with self._lock:
+            if self._closed:
+                raise Busy("the processor is stopping")
+            if self._queue.qsize() >= self._capacity:
+                raise Busy(f"{self._capacity} deliveries wait to be stored")
+            self._queue.put_nowait((delivery, future))
+        return future
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Take no more, store what waits, and return whether that was done within `timeout` seconds."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put_nowait(None)
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while group := self._next_group():
+            self._store_group(group)
+
+    def _next_group(self) -> list[Waiting]:
+        """Wait for a delivery and return it with all that waits behind it; empty: the end."""
+        group: list[Waiting] = []
+        points = 0
+        item = self._queue.get()
+        while item is not None:
+            group.append(item)
+            points += len(item[0].points)
+            if points >= GROUP_POINTS:
+                return group
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return group
+        if group:
+            self._queue.put_nowait(None)  # the end was seen early; its place is free again
+        return group
+
+    def _store_group(self, group: list[Waiting]) -> None:
+        """Store a group; one with a bad delivery is stored one by one, so the others go through."""
+        try:
+            answers = self._write([delivery for delivery, _ in group])
+        except Exception as error:
+            if len(group) > 1 and not isinstance(error, (Full, StoreError)):
+                for item in group:
+                    self._store_group([item])
+                return
+            self.failures += len(group)
+            for _, future in group:
+                future.set_exception(error)
+            return
+        for (delivery, future), new in zip(group, answers):
+            self.stored += new
+            self.points += len(delivery.points) if new else 0
+            future.set_result(new)
+
+    def _write(self, deliveries: list[Delivery]) -> list[bool]:
+        start = time.monotonic()
+        try:
+            answers = self._store.write(deliveries)
+            self.commits += 1
+            return answers
+        finally:
+            self.last_commit_seconds = time.monotonic() - start
+            self.commit_seconds += self.last_commit_seconds
