@@ -117,6 +117,19 @@ class Store(Protocol):
         earliest.
         """
 
+    def iterations(
+        self,
+        workload: str,
+        source: str = "",
+        start: float | None = None,
+        end: float | None = None,
+        limit: int = 1_000_000,
+    ) -> list[dict[str, Any]]:
+        """Return when each step was first reported, and its target where one was, as `points` does.
+
+        `metric_name` is `iteration`, the value being the step, or `target_iteration`.
+        """
+
     def workloads(self, search: str = "", limit: int = 100, offset: int = 0) -> dict[str, Any]:
         """Return `{workloads: [{uid, framework, runs, points, first_seen, last_seen}], total_count}`."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import Delivery, Full, questions
+from .iteration_times import ask_iterations
 from .opening import connect, explain, open_database, roll_back
 from .writing import write_deliveries
 
@@ -75,6 +76,18 @@ class SqliteStore:
         """Return the earliest `limit` points of the metrics, by time, name and step."""
         with self._reading() as connection:
             return questions.ask_points(connection, workload, source, names, start, end, limit)
+
+    def iterations(
+        self,
+        workload: str,
+        source: str = "",
+        start: float | None = None,
+        end: float | None = None,
+        limit: int = 1_000_000,
+    ) -> list[dict[str, Any]]:
+        """Return when each step was first reported, the earliest `limit` of them."""
+        with self._reading() as connection:
+            return ask_iterations(connection, workload, source, start, end, limit)
 
     def workloads(self, search: str = "", limit: int = 100, offset: int = 0) -> dict[str, Any]:
         """Return a page of the workloads where `search` is part of a name, the latest seen first.

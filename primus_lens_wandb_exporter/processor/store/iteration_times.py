@@ -1,0 +1,37 @@
+"""When each step of a workload was first reported: one statement over its points."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+
+def ask_iterations(
+    connection: sqlite3.Connection,
+    workload: str,
+    source: str,
+    start: float | None,
+    end: float | None,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Answer `Store.iterations`: of each step the earliest report, of equals the first source's name.
+
+    A step's target is the value that the metric `target_iteration` had there last.
+    """
+    rows = connection.execute(
+        "WITH report AS ("
+        "  SELECT step, ts, value, source, series.name"
+        "  FROM run JOIN series ON series.run = run.id JOIN point ON series_id = series.id"
+        "  WHERE workload = :workload AND (:source = '' OR source = :source)"
+        "  AND (:start IS NULL OR (last_ts >= :start AND ts >= :start))"
+        "  AND (:end IS NULL OR (first_ts <= :end AND ts <= :end))"
+        "), first AS (SELECT step, min(ts) AS ts, source FROM report GROUP BY step),"
+        " target AS ("
+        "  SELECT step, max(ts), value FROM report WHERE name = 'target_iteration' GROUP BY step"
+        ") SELECT 'iteration' AS name, CAST(step AS REAL), ts, step, source FROM first"
+        " UNION ALL SELECT 'target_iteration', value, first.ts, step, source"
+        " FROM target JOIN first USING (step) ORDER BY ts, step, name LIMIT :limit",
+        {"workload": workload, "source": source, "start": start, "end": end, "limit": limit},
+    )
+    keys = ("metric_name", "value", "timestamp", "iteration", "data_source")
+    return [dict(zip(keys, row)) for row in rows]
