@@ -5,11 +5,13 @@ As in the service that this stands for, unknown fields are passed over and missi
 
 from __future__ import annotations
 
-from typing import Any, Optional, Union
+from typing import Annotated, Any, Optional
 
 import msgspec
 
-Number = Union[int, float]
+Step = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Time = Annotated[float, msgspec.Meta(ge=0, le=253402300799)]  # Unix seconds, to the end of the year 9999
+Name = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Head(msgspec.Struct, kw_only=True):
@@ -19,16 +21,16 @@ class Head(msgspec.Struct, kw_only=True):
     workload_uid: str = ""
     pod_uid: str = ""
     pod_name: str = ""
-    timestamp: Number = 0  # Unix seconds
+    timestamp: Time = 0  # 0: the time of receipt
 
 
 class Point(msgspec.Struct):
     """One number of one metric."""
 
-    name: str
+    name: Name
     value: float
-    step: int = 0
-    timestamp: Number = 0  # Unix seconds; 0: the body's
+    step: Step = 0
+    timestamp: Time = 0  # 0: the body's
     tags: dict[str, str] = {}
 
 
@@ -40,11 +42,11 @@ class MetricsBody(Head, kw_only=True):
 
 
 class LogEntry(msgspec.Struct):
-    """What one log call carried besides numbers."""
+    """What one log call carried besides numbers; `data` is an object, kept as it came."""
 
-    data: dict[str, Any]
-    step: int = 0
-    timestamp: Number = 0  # Unix seconds; 0: the body's
+    data: msgspec.Raw
+    step: Step = 0
+    timestamp: Time = 0  # 0: the body's
 
 
 class LogsBody(Head, kw_only=True):
@@ -62,6 +64,16 @@ class WandbEvidence(msgspec.Struct):
     id: str = ""
     config: dict[str, Any] = {}
     tags: list[str] = []
+    entity: str = ""
+    group: str = ""
+    job_type: str = ""
+
+
+class Distributed(msgspec.Struct):
+    """How PyTorch's processes talk to each other."""
+
+    backend: str = ""
+    world_size: Step = 0
 
 
 class PytorchEvidence(msgspec.Struct):
@@ -71,6 +83,48 @@ class PytorchEvidence(msgspec.Struct):
     version: str = ""
     cuda_available: bool = False
     detected_modules: dict[str, bool] = {}
+    cuda_version: str = ""
+    hip_version: str = ""
+    distributed: Distributed = msgspec.field(default_factory=Distributed)
+
+
+class LoadedFramework(msgspec.Struct):
+    """A framework whose module is loaded."""
+
+    detected: bool = False
+    version: str = ""
+    in_use: bool = False
+    base_framework: str = ""
+
+
+class Hardware(msgspec.Struct):
+    """The machine's GPUs, and those of them that the process sees."""
+
+    gpu_arch: str = ""
+    gpu_name: str = ""
+    rocm_version: str = ""
+    cuda_version: str = ""
+    driver_version: str = ""
+    gpu_count: Step = 0
+    gpu_count_host: Step = 0
+    gpu_memory_gb: float = 0
+    gpus: list[dict[str, Any]] = []
+
+
+class Software(msgspec.Struct):
+    """Versions of packages and of ROCm."""
+
+    rocm_version: str = ""
+    packages: dict[str, str] = {}
+
+
+class Commit(msgspec.Struct):
+    """The commit that runs."""
+
+    commit: str = ""
+    branch: str = ""
+    remote: str = ""
+    dirty: bool = False
 
 
 class Evidence(msgspec.Struct):
@@ -78,14 +132,14 @@ class Evidence(msgspec.Struct):
 
     wandb: WandbEvidence = msgspec.field(default_factory=WandbEvidence)
     environment: dict[str, str] = {}
-    pytorch: Optional[PytorchEvidence] = None
-    wrapper_frameworks: dict[str, dict[str, Any]] = {}
-    base_frameworks: dict[str, dict[str, Any]] = {}
+    pytorch: PytorchEvidence = msgspec.field(default_factory=PytorchEvidence)
+    wrapper_frameworks: dict[str, LoadedFramework] = {}
+    base_frameworks: dict[str, LoadedFramework] = {}
     system: dict[str, Any] = {}
-    hardware: dict[str, Any] = {}
-    software: dict[str, Any] = {}
+    hardware: Hardware = msgspec.field(default_factory=Hardware)
+    software: Software = msgspec.field(default_factory=Software)
     build: dict[str, str] = {}
-    git: dict[str, Any] = {}
+    git: Commit = msgspec.field(default_factory=Commit)
 
 
 class Hints(msgspec.Struct):
@@ -115,3 +169,16 @@ class BatchBody(msgspec.Struct):
     detection: Optional[DetectionBody] = None
     metrics: Optional[MetricsBody] = None
     logs: Optional[LogsBody] = None
+
+
+class RawDetection(msgspec.Struct):
+    """The parts of a detection record that are kept as they came."""
+
+    evidence: msgspec.Raw = msgspec.Raw(b"{}")
+    hints: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class RawBatch(msgspec.Struct):
+    """The same, of a batch."""
+
+    detection: Optional[RawDetection] = None

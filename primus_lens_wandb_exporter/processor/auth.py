@@ -1,0 +1,24 @@
+"""Who may write and who may read: one bearer token for each, if one is set (RFC 6750)."""
+
+from __future__ import annotations
+
+import hmac
+
+from starlette.requests import Request
+
+from .refusal import Refusal
+
+
+def require(request: Request, token: str) -> None:
+    """Let a request pass that shows the token; without a token, every one.
+
+    Raises:
+        Refusal: 401.
+    """
+    if not token:
+        return
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    # As bytes: the comparison of texts takes ASCII only, and a header may hold anything.
+    same = hmac.compare_digest(shown.strip().encode("latin-1", "replace"), token.encode())
+    if scheme.lower() != "bearer" or not same:
+        raise Refusal(401, "token", "a valid bearer token is required", {"WWW-Authenticate": "Bearer"})

@@ -1,0 +1,95 @@
+"""`POST /wandb/…`: take a body, have it stored, and answer after the commit."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .answer import answer
+from .auth import require
+from .body import read_body
+from .decode import Origin, decode, identify
+from .meters import Meters
+from .refusal import Refusal
+from .settings import Settings
+from .store import Busy, Delivery, Full
+from .store.writer import Writer
+
+_log = logging.getLogger(__name__)
+_RETRY_BUSY = 1  # seconds
+_RETRY_FULL = 30
+
+
+class Ingest:
+    """The four POST paths over one writer."""
+
+    def __init__(self, settings: Settings, writer: Writer, meters: Meters) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._meters = meters
+
+    async def take(self, request: Request) -> Response:
+        """Answer one request; its kind is the last part of the path."""
+        require(request, self._settings.ingest_token)
+        body = await read_body(request, self._settings.max_body)
+        path = request.url.path
+        kind = path.rpartition("/")[2]
+        key = identify(path, request.headers.get("idempotency-key", ""), body)
+        parts = decode(kind, body, Origin(key, time.time()))
+        outcomes = dict(zip(parts, await asyncio.gather(*map(self._store, parts.values()))))
+        if kind == "batch":
+            return _batch_answer(outcomes)
+        (outcome,) = outcomes.values()
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return answer(outcome)
+
+    async def _store(self, delivery: Delivery) -> dict[str, Any] | Refusal:
+        """Return what is to be said of a stored delivery, or why it is not stored."""
+        count = len(delivery.points) + len(delivery.entries) + len(delivery.detections)
+        if not count:  # as the exporter's doctor asks: nothing is left behind
+            return {"count": 0, "duplicate": False}
+        begin = time.monotonic()
+        try:
+            new = await asyncio.wrap_future(self._writer.submit(delivery))
+        except Busy:
+            return _later(429, "busy", "too many bodies wait to be stored", _RETRY_BUSY)
+        except Full:
+            return _later(503, "full", "there is no room to store it", _RETRY_FULL)
+        except Exception:
+            _log.exception("a delivery could not be stored")
+            return Refusal(500, "error", "it could not be stored")
+        self._meters.commit_seconds.observe(time.monotonic() - begin)
+        if new:
+            self._meters.points.inc(len(delivery.points))
+        else:
+            self._meters.duplicates.inc()
+        return {"count": count, "duplicate": not new}
+
+
+def _batch_answer(outcomes: Mapping[str, dict[str, Any] | Refusal]) -> Response:
+    """Say of each part whether it is stored; if one is not, with the status of its refusal.
+
+    The sender can then repeat the whole: what was stored is not stored again.
+    """
+    results: dict[str, Any] = {}
+    worst: Refusal | None = None
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, Refusal):
+            results[name] = {"success": False, "error": outcome.error}
+            worst = worst or outcome
+        else:
+            results[name] = {"success": True, **outcome}
+    if worst is None:
+        return answer({"results": results})
+    return answer({"results": results}, worst.status, error=worst.error, headers=worst.headers)
+
+
+def _later(status: int, reason: str, error: str, seconds: int) -> Refusal:
+    return Refusal(status, reason, error, {"Retry-After": str(seconds)})

@@ -1,0 +1,47 @@
+"""What the processor counts of itself, for Prometheus; each app has its own registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+_PREFIX = "primus_lens_processor_"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Meters:
+    """The counters, and the text of all of them."""
+
+    content_type = CONTENT_TYPE_PLAIN_0_0_4
+
+    def __init__(self, queue: Callable[[], float]) -> None:
+        self._registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            _PREFIX + "requests",
+            "Requests by path and status.",
+            ["method", "path", "status"],
+            registry=registry,
+        )
+        self.refusals = Counter(
+            _PREFIX + "refusals", "Refused requests by reason.", ["reason"], registry=registry
+        )
+        self.points = Counter(
+            _PREFIX + "points_stored", "Points of bodies that were new.", registry=registry
+        )
+        self.duplicates = Counter(
+            _PREFIX + "duplicates", "Deliveries that had been stored before.", registry=registry
+        )
+        self.commit_seconds = Histogram(
+            _PREFIX + "commit_seconds",
+            "Seconds from taking a delivery to its commit.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        gauge = Gauge(_PREFIX + "queue", "Deliveries that wait for the writer.", registry=registry)
+        gauge.set_function(queue)
+
+    def text(self) -> bytes:
+        """Return all of it in Prometheus' text format."""
+        return generate_latest(self._registry)

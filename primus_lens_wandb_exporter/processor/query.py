@@ -1,0 +1,144 @@
+"""`GET /workloads/…`: the service's query API; times are Unix milliseconds in and out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .answer import answer
+from .auth import require
+from .refusal import Refusal
+from .settings import Settings
+from .store import Store
+
+_LARGEST_PAGE = 1000
+_MOST_POINTS = 1_000_000  # of one answer
+_TIMES = ("detected_at", "first_seen", "last_seen", "started", "timestamp")
+
+
+class Query:
+    """The GET paths over one store; each is called on a thread of Starlette's pool.
+
+    A workload that nobody knows has empty lists; only its framework is answered with 404.
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+
+    def detection(self, request: Request) -> Response:
+        """Answer the merged verdict of a workload."""
+        workload = self._workload(request)
+        found = self._store.detection(workload)
+        if found is None:
+            raise Refusal(404, "unknown", f"no framework was detected for workload {workload!r}")
+        return answer({"workload_uid": workload, **_in_milliseconds(found)})
+
+    def sources(self, request: Request) -> Response:
+        """Answer the data sources of a workload."""
+        workload = self._workload(request)
+        found = self._store.sources(workload)
+        return answer({"workload_uid": workload, "data_sources": found, "total_count": len(found)})
+
+    def available(self, request: Request) -> Response:
+        """Answer the metrics of a workload."""
+        workload = self._workload(request)
+        source = request.query_params.get("data_source", "")
+        found = self._store.available(workload, source)
+        return answer(
+            {
+                "workload_uid": workload,
+                "data_source": source,
+                "metrics": found,
+                "total_count": len(found),
+            }
+        )
+
+    def data(self, request: Request) -> Response:
+        """Answer the points of some metrics, or of all."""
+        names = parse_names(request.query_params.get("metrics", ""))
+        return self._points(request, self._store.points, names=names)
+
+    def iteration_times(self, request: Request) -> Response:
+        """Answer when each step was first reported."""
+        return self._points(request, self._store.iterations)
+
+    def workloads(self, request: Request) -> Response:
+        """Answer a page of the workloads whose name holds `search`."""
+        require(request, self._settings.read_token)
+        found = self._store.workloads(
+            search=request.query_params.get("search", ""),
+            limit=_whole(request, "limit", 100, _LARGEST_PAGE),
+            offset=_whole(request, "offset", 0, 2**63 - 1),
+        )
+        return answer({**found, "workloads": _all_in_milliseconds(found["workloads"])})
+
+    def runs(self, request: Request) -> Response:
+        """Answer the runs of a workload."""
+        workload = self._workload(request)
+        found = _all_in_milliseconds(self._store.runs(workload))
+        return answer({"workload_uid": workload, "runs": found, "total_count": len(found)})
+
+    def _workload(self, request: Request) -> str:
+        require(request, self._settings.read_token)
+        return str(request.path_params["uid"])
+
+    def _points(self, request: Request, ask: Any, **what: Any) -> Response:
+        workload = self._workload(request)
+        source = request.query_params.get("data_source", "")
+        start, end = _moment(request, "start"), _moment(request, "end")
+        limit = _whole(request, "limit", _MOST_POINTS, _MOST_POINTS)
+        found = ask(workload, source, start=start, end=end, limit=limit, **what)
+        return answer(
+            {
+                "workload_uid": workload,
+                "data_source": source,
+                "data": _all_in_milliseconds(found),
+                "total_count": len(found),
+                "truncated": len(found) == limit,  # there may be more: ask again from the last time on
+            }
+        )
+
+
+def parse_names(text: str) -> Sequence[str]:
+    """Return the names of `a,b` or `{a,b}`, none (which is all) of `all` or of nothing."""
+    text = text.strip()
+    if text.startswith("{") and text.endswith("}"):
+        text = text[1:-1]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return [] if names == ["all"] else names
+
+
+def _moment(request: Request, name: str) -> float | None:
+    text = request.query_params.get(name, "").strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"-?[0-9]{1,15}", text):
+        _refuse(f"{name}: expected Unix milliseconds")
+    return int(text) / 1000
+
+
+def _whole(request: Request, name: str, default: int, largest: int) -> int:
+    text = request.query_params.get(name, "").strip()
+    if not text:
+        return default
+    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > largest:
+        _refuse(f"{name}: expected a whole number between 0 and {largest}")
+    return int(text)
+
+
+def _in_milliseconds(row: Mapping[str, Any]) -> dict[str, Any]:
+    times = {name: round(row[name] * 1000) for name in _TIMES if row.get(name) is not None}
+    return {**row, **times}
+
+
+def _all_in_milliseconds(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [_in_milliseconds(row) for row in rows]
+
+
+def _refuse(error: str) -> NoReturn:
+    raise Refusal(400, "invalid", error)

@@ -1,0 +1,144 @@
+"""Every switch of the telemetry-processor, in one table: name, default, parser, help.
+
+Options of the command line stand above the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Callable
+
+PREFIX = "PRIMUS_LENS_PROCESSOR_"
+
+
+class BadSetting(ValueError):
+    """A value that cannot be used; the message names the setting, never a secret."""
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise ValueError("expected a port between 0 and 65535")
+    return int(text)
+
+
+def _positive_int(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("expected a whole number of at least 1")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 3600:
+        raise ValueError("expected seconds between 0 and 3600")
+    return number
+
+
+def _token(text: str) -> str:
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("expected printable ASCII without spaces")
+    return text
+
+
+def _setting(
+    name: str, default: Any, parse: Callable[[str], Any], help: str, *, secret: bool = False
+) -> Any:
+    return field(
+        default=default,
+        repr=not secret,
+        metadata={"variable": PREFIX + name, "parse": parse, "help": help, "secret": secret},
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The processor's settings; see each field's `metadata` for variable, parser and help."""
+
+    host: str = _setting("HOST", "127.0.0.1", _text, "Address to listen on.")
+    port: int = _setting("PORT", 8080, _port, "Port to listen on; `0`: any that is free.")
+    db: str = _setting(
+        "DB",
+        "",
+        _text,
+        "SQLite file; unset: `primus-lens-wandb/processor.db` in the user's data folder.",
+    )
+    max_body: int = _setting(
+        "MAX_BODY", 8 * 1024 * 1024, _positive_int, "Bytes of one body, unpacked; more is answered 413."
+    )
+    queue: int = _setting(
+        "QUEUE", 256, _positive_int, "Bodies that may wait to be stored; more are answered 429."
+    )
+    shutdown_timeout: float = _setting(
+        "SHUTDOWN_TIMEOUT", 10.0, _seconds, "Seconds that a stop waits for bodies on their way."
+    )
+    ingest_token: str = _setting(
+        "INGEST_TOKEN", "", _token, "Bearer token that senders must show.", secret=True
+    )
+    ingest_token_file: str = _setting("INGEST_TOKEN_FILE", "", _text, "File with that token.")
+    read_token: str = _setting(
+        "READ_TOKEN", "", _token, "Bearer token that readers must show.", secret=True
+    )
+    read_token_file: str = _setting("READ_TOKEN_FILE", "", _text, "File with that token.")
+
+
+def load(environ: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None) -> Settings:
+    """Read the settings: options that are not None, the environment, defaults. Empty is unset.
+
+    Raises:
+        BadSetting: a value cannot be used, or a token's file cannot be read or is empty.
+    """
+    environ = os.environ if environ is None else environ
+    given = {name: str(value) for name, value in (options or {}).items() if value is not None}
+    values: dict[str, Any] = {}
+    for setting in fields(Settings):
+        variable = setting.metadata["variable"]
+        text = given.get(setting.name, environ.get(variable, "")).strip()
+        if not text:
+            continue
+        origin = f"--{setting.name}" if setting.name in given else variable
+        try:
+            values[setting.name] = setting.metadata["parse"](text)
+        except ValueError as error:
+            shown = "(not shown)" if setting.metadata["secret"] else repr(text)
+            raise BadSetting(f"{origin}={shown}: {error}") from None
+    for name in ("ingest_token", "read_token"):
+        path = values.get(f"{name}_file")
+        if path and name in values:
+            both = f"{PREFIX}{name.upper()}"
+            raise BadSetting(f"{both} and {both}_FILE are both set: expected one of them")
+        if path:
+            values[name] = _read_token(f"{PREFIX}{name.upper()}_FILE", path)
+    values.setdefault("db", default_db(environ))
+    return Settings(**values)
+
+
+def default_db(environ: Mapping[str, str]) -> str:
+    """Return the SQLite file in the user's data folder (XDG Base Directory Specification)."""
+    home = environ.get("XDG_DATA_HOME", "")
+    if not os.path.isabs(home):  # the specification: anything else is to be ignored
+        home = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "share")
+    return os.path.join(home, "primus-lens-wandb", "processor.db")
+
+
+def _read_token(variable: str, path: str) -> str:
+    try:
+        text = Path(path).read_text().strip()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a text"
+        raise BadSetting(f"{variable}={path!r}: {reason}") from None
+    if not text:
+        raise BadSetting(f"{variable}={path!r}: the file is empty, expected a token")
+    try:
+        return _token(text)
+    except ValueError as error:
+        raise BadSetting(f"{variable}={path!r}: {error}") from None

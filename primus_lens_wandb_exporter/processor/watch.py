@@ -1,0 +1,74 @@
+"""Around every request: what is counted of it, and one line of the access log.
+
+A line holds no query, body or header: any of them may carry a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .meters import Meters
+
+_WORKLOAD = "/api/v1/workloads/"
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Watch:
+    """An ASGI middleware; `paths` are the routes as they are written, `log` takes one line."""
+
+    def __init__(
+        self, app: ASGIApp, meters: Meters, paths: Collection[str], log: Callable[[str], Any]
+    ) -> None:
+        self._app = app
+        self._meters = meters
+        self._paths = frozenset(paths)
+        self._log = log
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin = time.monotonic()
+        status = 0  # nothing was answered
+        size = 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                size += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            self._note(scope, status, size, time.monotonic() - begin)
+
+    def _note(self, scope: Scope, status: int, size: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._meters.requests.labels(method, self._label(scope["path"]), status).inc()
+        client = scope.get("client")
+        line = {
+            "time": round(time.time(), 3),
+            "method": method,
+            "path": scope["path"],
+            "status": status,
+            "bytes": size,
+            "ms": round(seconds * 1000, 2),
+            "client": client[0] if client else "",
+        }
+        self._log(json.dumps(line))
+
+    def _label(self, path: str) -> str:
+        """Return a path's route: labels must be few."""
+        if path.startswith(_WORKLOAD):
+            _, slash, rest = path[len(_WORKLOAD) :].partition("/")
+            path = f"{_WORKLOAD}{{uid}}{slash}{rest}"
+        return path if path in self._paths else "other"
