@@ -38,6 +38,10 @@ def _perform(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
         from .settings import load
 
         return replay(options.folder, load().settings)
+    if options.action == "serve":
+        from .processor.command import run
+
+        return run({"host": options.host, "port": options.port, "db": options.db})
     from .doctor import examine
 
     return examine().show()
@@ -70,6 +74,14 @@ def _parser() -> argparse.ArgumentParser:
         "replay", help="send what could not be delivered and lies in a spool; may be interrupted"
     )
     replay.add_argument("folder", metavar="DIR", help="an output path, or the spool folder below it")
+    serve = actions.add_parser(
+        "serve", help="be a telemetry-processor: take what training processes send, keep it, answer"
+    )
+    serve.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", help="port to listen on (default: 8080; 0: any that is free)")
+    serve.add_argument(
+        "--db", metavar="PATH", help="SQLite file (default: processor.db in your data folder)"
+    )
     return parser
 
 
