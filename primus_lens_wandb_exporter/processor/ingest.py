@@ -33,11 +33,21 @@ class Ingest:
         self._settings = settings
         self._writer = writer
         self._meters = meters
+        self._in_flight = 0
 
     async def take(self, request: Request) -> Response:
         """Answer one request; its kind is the last part of the path."""
         require(request, self._settings.ingest_token)
-        body = await read_body(request, self._settings.max_body)
+        if self._in_flight >= self._settings.queue:  # before its body takes room
+            raise _later(429, "busy", "too many bodies are on their way", _RETRY_BUSY)
+        self._in_flight += 1
+        try:
+            return await self._take(request)
+        finally:
+            self._in_flight -= 1
+
+    async def _take(self, request: Request) -> Response:
+        body = await self._read(request)
         path = request.url.path
         kind = path.rpartition("/")[2]
         key = identify(path, request.headers.get("idempotency-key", ""), body)
@@ -49,6 +59,15 @@ class Ingest:
         if isinstance(outcome, Refusal):
             raise outcome
         return answer(outcome)
+
+    async def _read(self, request: Request) -> bytes:
+        try:
+            reading = read_body(request, self._settings.max_body)
+            return await asyncio.wait_for(reading, self._settings.body_timeout)
+        except asyncio.TimeoutError:
+            raise Refusal(
+                408, "slow", "the body did not arrive in time", {"Connection": "close"}
+            ) from None
 
     async def _store(self, delivery: Delivery) -> dict[str, Any] | Refusal:
         """Return what is to be said of a stored delivery, or why it is not stored."""

@@ -6,34 +6,12 @@ Pure functions over the typed body.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
+from .names import WRAPPERS, find_names, read_name
 from .wire import DetectionBody, Evidence, LoadedFramework
 
-WRAPPERS: dict[str, tuple[str, ...]] = {  # other ways to write the name, squeezed
-    "primus": (),
-    "nemo": (),
-    "verl": (),
-    "composer": ("mosaicml",),
-    "torchtune": (),
-    "lightning": ("pytorchlightning", "ptl"),
-    "ray_train": (),
-    "trl": (),
-    "transformers_trainer": ("hftrainer",),
-    "accelerate": (),
-}
-BASES: dict[str, tuple[str, ...]] = {
-    "megatron": ("megatronlm", "megatroncore"),
-    "deepspeed": (),
-    "jax": ("flax",),
-    "transformers": ("huggingface",),
-    "fsdp": (),
-    "pytorch": ("torch",),
-    "tensorflow": (),
-    "keras": (),
-}
 _FIRST_WRAPPERS = ("primus",)
 _FIRST_BASES = ("megatron", "deepspeed", "jax", "transformers")
 
@@ -85,7 +63,7 @@ def _from_modules(evidence: Evidence) -> Verdict | None:
         return None
     indicators = [f"modules.{name}" for name in (wrapper, base) if name]
     if not base:
-        base = _name(evidence.wrapper_frameworks[wrapper].base_framework)
+        base = read_name(evidence.wrapper_frameworks[wrapper].base_framework)
     return Verdict(wrapper, base, 0.90, "modules", tuple(indicators))
 
 
@@ -99,14 +77,14 @@ def _from_environment(evidence: Evidence) -> Verdict | None:
         and _is_on(environment, name)
     )
     if primus:
-        base = _name(environment.get("PRIMUS_BACKEND", ""))
+        base = read_name(environment.get("PRIMUS_BACKEND", ""))
         return Verdict("primus", base, 0.80, "environment", tuple(primus))
     for base, variables in _VARIABLES:
         found = tuple(name for name in variables if _is_on(environment, name))
         if found:
             return Verdict("", base, 0.80, "environment", found)
     for variable in _NAMING_VARIABLES:
-        name = _name(environment.get(variable, ""))
+        name = read_name(environment.get(variable, ""))
         if name:
             return _verdict_on([name], 0.75, "environment", (variable,))
     return None
@@ -114,15 +92,15 @@ def _from_environment(evidence: Evidence) -> Verdict | None:
 
 def _from_config(evidence: Evidence) -> Verdict | None:
     for field, confidence in _CONFIG_FIELDS:
-        name = _name(evidence.wandb.config.get(field))
+        name = read_name(evidence.wandb.config.get(field))
         if not name:
             continue
         indicator = f"wandb_config.{field}"
         if field == "framework":
-            other = _name(evidence.wandb.config.get("base_framework"))
+            other = read_name(evidence.wandb.config.get("base_framework"))
             return _verdict_on([name, other], confidence, "config", (indicator,))
         if field == "trainer":
-            found = _names_in(str(evidence.wandb.config[field]))
+            found = find_names(str(evidence.wandb.config[field]))
             if not found:
                 continue
             return _verdict_on(found, confidence, "config", (indicator,))
@@ -133,12 +111,12 @@ def _from_config(evidence: Evidence) -> Verdict | None:
 def _from_pytorch(evidence: Evidence) -> Verdict | None:
     modules = evidence.pytorch.detected_modules
     names = [name for name, detected in modules.items() if detected]
-    found = [name for name in map(_name, names) if name]
+    found = [name for name in map(read_name, names) if name]
     return _verdict_on(found, 0.60, "pytorch", tuple(f"pytorch.{name}" for name in names))
 
 
 def _from_project(evidence: Evidence) -> Verdict | None:
-    return _verdict_on(_names_in(evidence.wandb.project), 0.50, "project", ("wandb_project",))
+    return _verdict_on(find_names(evidence.wandb.project), 0.50, "project", ("wandb_project",))
 
 
 _RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
@@ -152,11 +130,11 @@ _RULES: tuple[Callable[[Evidence], Verdict | None], ...] = (
 
 def _from_hints(body: DetectionBody) -> Verdict | None:
     hints = body.hints
-    wrapper = _first([_name(name) for name in hints.wrapper_frameworks], _FIRST_WRAPPERS)
-    base = _first([_name(name) for name in hints.base_frameworks], _FIRST_BASES)
+    wrapper = _first([read_name(name) for name in hints.wrapper_frameworks], _FIRST_WRAPPERS)
+    base = _first([read_name(name) for name in hints.base_frameworks], _FIRST_BASES)
     if wrapper or base:
         return Verdict(wrapper, base, 0.40, "hints", tuple(hints.primary_indicators))
-    named = [_name(name) for name in hints.possible_frameworks]
+    named = [read_name(name) for name in hints.possible_frameworks]
     return _verdict_on(named, 0.40, "hints", tuple(hints.primary_indicators))
 
 
@@ -181,34 +159,3 @@ def _detected(frameworks: Mapping[str, LoadedFramework]) -> list[str]:
 
 def _is_on(environment: Mapping[str, str], variable: str) -> bool:
     return environment.get(variable, "").strip().lower() not in _OFF
-
-
-def _name(value: Any) -> str:
-    """Return the framework that a value names, as this table writes it; "" where it is no name."""
-    if not isinstance(value, str) or not re.fullmatch(r"[\w.+ -]{1,64}", value):
-        return ""
-    squeezed = _squeeze(value)
-    for table in (WRAPPERS, BASES):
-        for name, others in table.items():
-            if squeezed == _squeeze(name) or squeezed in others:
-                return name
-    return value.strip().lower()
-
-
-def _names_in(text: str) -> list[str]:
-    """Return the known frameworks whose names stand in a text as words, one or two of them together."""
-    words = [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", text[:1024])]
-    together = {*words, *(first + second for first, second in zip(words, words[1:]))}
-    squeezed = _squeeze(text[:1024])
-    found = []
-    for table in (WRAPPERS, BASES):
-        for name, others in table.items():
-            spellings = (_squeeze(name), *others)
-            # Long ones also inside other words: DeepSpeed's own capitals would divide it.
-            if any(word in together or (len(word) > 7 and word in squeezed) for word in spellings):
-                found.append(name)
-    return found
-
-
-def _squeeze(text: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", text.lower())

@@ -35,8 +35,10 @@ def serve(settings: Settings) -> int:
         return _fail(str(error))
     writer = Writer(store, settings.queue)
     try:
+        server = make_server(settings, make_app(settings, writer, store, log=_print_line))
+        _stop_by_signal(server)
         _greet(settings, listener)
-        _run(settings, listener, make_app(settings, writer, store, log=_print_line))
+        server.run(sockets=[listener])
         if not writer.close(settings.shutdown_timeout):
             return _fail(f"not everything was stored within {settings.shutdown_timeout:g} seconds")
         store.close()
@@ -83,7 +85,8 @@ def open_store(path: str) -> SqliteStore:
     return SqliteStore(path)
 
 
-def _run(settings: Settings, listener: socket.socket, app: Any) -> None:
+def make_server(settings: Settings, app: Any) -> uvicorn.Server:
+    """Return a server that logs nothing of itself and, when it stops, waits for what is on its way."""
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -93,16 +96,21 @@ def _run(settings: Settings, listener: socket.socket, app: Any) -> None:
         backlog=_BACKLOG,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
     )
-    server = uvicorn.Server(config)
+    return uvicorn.Server(config)
+
+
+def _stop_by_signal(server: uvicorn.Server) -> None:
+    """Let SIGTERM and SIGINT stop the server.
+
+    To be set before uvicorn's own, which hands the signal on to these when all is answered: the default
+    would end the process there, before the writer.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         server.should_exit = True
 
-    # Set before uvicorn's own, which hands the signal on to them when all is answered: the default
-    # would end the process there, before the writer.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    server.run(sockets=[listener])
 
 
 def _greet(settings: Settings, listener: socket.socket) -> None:

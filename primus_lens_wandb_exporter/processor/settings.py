@@ -22,6 +22,12 @@ def _text(text: str) -> str:
     return text
 
 
+def _path(text: str) -> str:
+    if "://" in text:
+        raise ValueError("expected the path of a SQLite file")
+    return os.path.abspath(text)
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise ValueError("expected a port between 0 and 65535")
@@ -69,14 +75,23 @@ class Settings:
     db: str = _setting(
         "DB",
         "",
-        _text,
+        _path,
         "SQLite file; unset: `primus-lens-wandb/processor.db` in the user's data folder.",
     )
     max_body: int = _setting(
         "MAX_BODY", 8 * 1024 * 1024, _positive_int, "Bytes of one body, unpacked; more is answered 413."
     )
     queue: int = _setting(
-        "QUEUE", 256, _positive_int, "Bodies that may wait to be stored; more are answered 429."
+        "QUEUE",
+        256,
+        _positive_int,
+        "Bodies that may be on their way or wait to be stored; more are answered 429.",
+    )
+    body_timeout: float = _setting(
+        "BODY_TIMEOUT",
+        30.0,
+        _seconds,
+        "Seconds that one body may take to arrive; then it is answered 408.",
     )
     shutdown_timeout: float = _setting(
         "SHUTDOWN_TIMEOUT", 10.0, _seconds, "Seconds that a stop waits for bodies on their way."

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
@@ -310,7 +310,7 @@ _bodies = st.dictionaries(
     kind=st.sampled_from(["metrics", "logs", "detection", "batch"]),
     body=st.one_of(_anything, _bodies, st.dictionaries(st.sampled_from(["metrics", "logs"]), _bodies)),
 )
-@patient
+@settings(patient, max_examples=40)
 def test_whatever_json_comes_is_taken_or_refused_and_then_not_stored(
     tmp_path_factory: pytest.TempPathFactory, kind: str, body: Any
 ) -> None:
@@ -323,7 +323,7 @@ def test_whatever_json_comes_is_taken_or_refused_and_then_not_stored(
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.floats(-1, 1)), max_size=6))
-@patient
+@settings(patient, max_examples=40)
 def test_what_is_taken_is_what_is_answered(
     tmp_path_factory: pytest.TempPathFactory, points: list[tuple[str, int, float]]
 ) -> None:

@@ -98,6 +98,38 @@ def test_a_sender_that_stalls_does_not_hold_up_the_stop(tmp_path: Path) -> None:
     assert stored_steps(tmp_path) == [1]
 
 
+def test_no_more_bodies_are_taken_than_there_is_room_for(tmp_path: Path) -> None:
+    with served(tmp_path, environ={"PRIMUS_LENS_PROCESSOR_QUEUE": "2"}) as server:
+        stalled = [begin(server, encoded(step), whole=False) for step in range(2)]
+        while True:  # until both have been seen
+            answer = begin(server, encoded(5, timestamp=1), whole=True).getresponse()
+            if answer.status == 429:
+                break
+        assert answer.getheader("Retry-After") == "1"
+        for step, connection in enumerate(stalled):
+            connection.send(encoded(step)[-1:])
+            assert connection.getresponse().status == 200
+
+
+def test_a_body_that_never_arrives_gives_up_its_place(tmp_path: Path) -> None:
+    environ = {"PRIMUS_LENS_PROCESSOR_QUEUE": "1", "PRIMUS_LENS_PROCESSOR_BODY_TIMEOUT": "0.2"}
+    with served(tmp_path, environ=environ) as server:
+        answer = begin(server, encoded(0), whole=False).getresponse()
+        assert answer.status == 408
+        assert begin(server, encoded(1), whole=True).getresponse().status == 200
+        assert server.stop() == 0
+    assert stored_steps(tmp_path) == [1]
+
+
+def test_a_sender_that_goes_away_leaves_nothing(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        begin(server, encoded(0), whole=False).close()
+        assert begin(server, encoded(1), whole=True).getresponse().status == 200
+        assert server.stop() == 0
+        assert not [line for line in server.lines[1:] if not line.startswith("{")]  # no traceback
+    assert stored_steps(tmp_path) == [1]
+
+
 def test_the_access_log_tells_each_request_and_no_secret(tmp_path: Path) -> None:
     environ = {"PRIMUS_LENS_PROCESSOR_READ_TOKEN": "tooth"}
     with served(tmp_path, environ=environ) as server:
@@ -212,6 +244,7 @@ def test_a_database_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
     ("options", "environ", "said"),
     [
         (["--port", "http"], {}, "--port='http': expected a port between 0 and 65535"),
+        (["--db", "postgresql://h/d"], {}, "--db='postgresql://h/d': expected the path of a SQLite"),
         (["--port", "70000"], {}, "--port='70000': expected"),
         ([], {"QUEUE": "0"}, "PRIMUS_LENS_PROCESSOR_QUEUE='0': expected a whole number of at least 1"),
         ([], {"SHUTDOWN_TIMEOUT": "nan"}, "SHUTDOWN_TIMEOUT='nan': expected seconds"),
