@@ -54,7 +54,7 @@ class Ingest:
         parts = decode(kind, body, Origin(key, time.time()))
         outcomes = dict(zip(parts, await asyncio.gather(*map(self._store, parts.values()))))
         if kind == "batch":
-            return _batch_answer(outcomes)
+            return self._answer_batch(outcomes)
         (outcome,) = outcomes.values()
         if isinstance(outcome, Refusal):
             raise outcome
@@ -91,23 +91,23 @@ class Ingest:
             self._meters.duplicates.inc()
         return {"count": count, "duplicate": not new}
 
+    def _answer_batch(self, outcomes: Mapping[str, dict[str, Any] | Refusal]) -> Response:
+        """Say of each part whether it is stored; if one is not, with the status of its refusal.
 
-def _batch_answer(outcomes: Mapping[str, dict[str, Any] | Refusal]) -> Response:
-    """Say of each part whether it is stored; if one is not, with the status of its refusal.
-
-    The sender can then repeat the whole: what was stored is not stored again.
-    """
-    results: dict[str, Any] = {}
-    worst: Refusal | None = None
-    for name, outcome in outcomes.items():
-        if isinstance(outcome, Refusal):
-            results[name] = {"success": False, "error": outcome.error}
-            worst = worst or outcome
-        else:
-            results[name] = {"success": True, **outcome}
-    if worst is None:
-        return answer({"results": results})
-    return answer({"results": results}, worst.status, error=worst.error, headers=worst.headers)
+        The sender can then repeat the whole: what was stored is not stored again.
+        """
+        results: dict[str, Any] = {}
+        worst: Refusal | None = None
+        for name, outcome in outcomes.items():
+            if isinstance(outcome, Refusal):
+                results[name] = {"success": False, "error": outcome.error}
+                self._meters.refusals.labels(outcome.reason).inc()
+                worst = worst or outcome
+            else:
+                results[name] = {"success": True, **outcome}
+        if worst is None:
+            return answer({"results": results})
+        return answer({"results": results}, worst.status, error=worst.error, headers=worst.headers)
 
 
 def _later(status: int, reason: str, error: str, seconds: int) -> Refusal:

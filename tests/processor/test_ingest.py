@@ -252,6 +252,7 @@ def test_a_full_queue_and_a_full_disk_say_when_to_come_back(
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
         assert (batch.status_code, batch.headers["retry-after"]) == (503, "30")
         assert batch.json()["data"]["results"]["metrics"]["success"] is False
+        assert taker.counted('primus_lens_processor_refusals_total{reason="full"}') == 2
         assert taker.post("metrics", bodies.metrics(bodies.point())).status_code == 200
 
 
