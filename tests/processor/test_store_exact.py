@@ -71,7 +71,9 @@ def read(path: Path) -> tuple[dict[tuple[object, ...], float], int, int, int]:
         (series,) = connection.execute("SELECT ifnull(sum(count), 0) FROM series").fetchone()
         (runs,) = connection.execute("SELECT ifnull(sum(points), 0) FROM run").fetchone()
         (count,) = connection.execute("SELECT count(*) FROM point").fetchone()
-    found = {(*whose, tuple(json_pairs(tags)), step, ts): value for *whose, tags, step, ts, value in rows}
+    found = {
+        (*whose, tuple(json_pairs(tags)), step, ts): value for *whose, tags, step, ts, value in rows
+    }
     return found, count, series, runs
 
 

@@ -30,13 +30,16 @@ def make(path: Path) -> Path:
     return path
 
 
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.glob("*")}
+
+
 def refusal(path: Path) -> str:
-    """Return what is said of a file that is refused, which must stay as it is, with nothing beside it."""
-    before = {file.name: file.read_bytes() for file in path.parent.iterdir()} if path.parent.is_dir() else {}
+    """Return what is said of a refused file, which must stay as it is, with nothing beside it."""
+    before = snapshot(path.parent)
     with pytest.raises(StoreError, match=str(path)) as caught:
         SqliteStore(path)
-    after = {file.name: file.read_bytes() for file in path.parent.iterdir()} if path.parent.is_dir() else {}
-    assert after == before
+    assert snapshot(path.parent) == before
     return str(caught.value)
 
 
@@ -61,14 +64,20 @@ def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
-    with closing(SqliteStore(make(tmp_path / "db"))) as store, closing(sqlite3.connect(tmp_path / "db")) as other:
+    path = make(tmp_path / "db")
+    with closing(SqliteStore(path)) as store, closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert store.sources("w") == [{"name": "wandb", "count": 2000}]
 
 
 def test_processes_that_open_a_new_database_at_once_all_get_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", OPEN, str(tmp_path / "db")]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     racers = [subprocess.Popen(command, **pipes) for _ in range(4)]  # type: ignore[call-overload]
     for racer in racers:
         assert racer.stdout.readline() == "ready\n"

@@ -24,7 +24,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_a_delivery_is_new_once(store: Store) -> None:
-    assert store.write([delivery("a", curve("loss", 2)), delivery("a", curve("loss", 2))]) == [True, False]
+    assert store.write([delivery("a", curve("loss", 2)), delivery("a", curve("loss", 2))]) == [
+        True,
+        False,
+    ]
     assert store.write([delivery("a", curve("loss", 9))]) == [False]
     assert store.sources("w") == [{"name": "wandb", "count": 2}]
 
@@ -38,7 +41,12 @@ def test_a_point_of_two_deliveries_is_one_and_the_first_stays(store: Store) -> N
 
 
 def test_points_come_by_time_name_and_step(store: Store) -> None:
-    points = [Stored("b", 1, 5.0, 1.0), Stored("a", 2, 5.0, 2.0), Stored("a", 1, 5.0, 3.0), Stored("z", 9, 4, 4)]
+    points = [
+        Stored("b", 1, 5.0, 1.0),
+        Stored("a", 2, 5.0, 2.0),
+        Stored("a", 1, 5.0, 3.0),
+        Stored("z", 9, 4, 4),
+    ]
     store.write([delivery("a", points)])
     found = [(point["metric_name"], point["iteration"]) for point in store.points("w")]
     assert found == [("z", 9), ("a", 1), ("a", 2), ("b", 1)]
@@ -70,13 +78,20 @@ def test_points_are_chosen_by_name_source_and_time_and_no_more_are_read_than_ask
 def test_a_metric_of_two_sources_names_both(store: Store) -> None:
     store.write([delivery("a", curve("loss", 3)), delivery("b", curve("loss", 2), source="tensorboard")])
     assert store.sources("w") == [{"name": "tensorboard", "count": 2}, {"name": "wandb", "count": 3}]
-    assert store.available("w") == [{"name": "loss", "data_source": ["tensorboard", "wandb"], "count": 5}]
+    assert store.available("w") == [
+        {"name": "loss", "data_source": ["tensorboard", "wandb"], "count": 5}
+    ]
     assert store.available("w", "wandb") == [{"name": "loss", "data_source": ["wandb"], "count": 3}]
 
 
 def test_of_several_detections_the_surest_speaks_and_of_equals_the_latest(store: Store) -> None:
     assert store.detection("w") is None
-    found = [detection("a", 0.8, 10), detection("b", 0.9, 20), detection("c", 0.9, 30), detection("d", 0.5, 40)]
+    found = [
+        detection("a", 0.8, 10),
+        detection("b", 0.9, 20),
+        detection("c", 0.9, 30),
+        detection("d", 0.5, 40),
+    ]
     store.write([delivery("a", detections=found)])
     assert store.detection("w") == {
         "framework": "c",
@@ -112,7 +127,12 @@ def test_a_run_is_as_its_latest_record_describes_it(store: Store) -> None:
 
 
 def test_runs_come_newest_first_and_what_belongs_to_none_is_no_run(store: Store) -> None:
-    store.write([delivery(run, curve("loss", 1, first), run_id=run) for run, first in [("a", 0), ("b", 9), ("", 4)]])
+    store.write(
+        [
+            delivery(run, curve("loss", 1, first), run_id=run)
+            for run, first in [("a", 0), ("b", 9), ("", 4)]
+        ]
+    )
     assert [run["run_id"] for run in store.runs("w")] == ["b", "a"]
     assert store.runs("nobody") == []
 
@@ -120,7 +140,9 @@ def test_runs_come_newest_first_and_what_belongs_to_none_is_no_run(store: Store)
 def test_workloads_are_found_by_any_of_their_names_and_paged(store: Store) -> None:
     pod = {"pod_uid": "u", "pod_name": "Trainer-0"}
     named = detection("a", 0.9, 1, name="50%_off", project="llama")
-    store.write([delivery(str(n), curve("x", n), workload=f"w-{n}", received=1000.0 + n) for n in range(5)])
+    store.write(
+        [delivery(str(n), curve("x", n), workload=f"w-{n}", received=1000.0 + n) for n in range(5)]
+    )
     store.write([delivery("a", workload="w-3", pod=pod, received=900.0, detections=[named])])
 
     def uids(*how: object) -> list[str]:
@@ -132,7 +154,14 @@ def test_workloads_are_found_by_any_of_their_names_and_paged(store: Store) -> No
     assert uids("%") == ["w-3"]
     assert uids("__") == uids("!") == []
     assert store.workloads("w-3")["workloads"] == [
-        {"uid": "w-3", "framework": "a", "runs": 1, "points": 3, "first_seen": 900.0, "last_seen": 1003.0}
+        {
+            "uid": "w-3",
+            "framework": "a",
+            "runs": 1,
+            "points": 3,
+            "first_seen": 900.0,
+            "last_seen": 1003.0,
+        }
     ]
 
 
@@ -151,7 +180,9 @@ def test_a_record_of_two_deliveries_is_one_and_each_record_is_kept(store: Store,
 def test_the_last_value_of_a_series_is_that_of_its_highest_step(store: Store, tmp_path: Path) -> None:
     store.write([delivery("a", curve("loss", 10, first=5))])
     store.write([delivery("b", curve("loss", 3))])
-    facts = ask(tmp_path, "SELECT first_step, last_step, first_ts, last_ts, last_value, count FROM series")
+    facts = ask(
+        tmp_path, "SELECT first_step, last_step, first_ts, last_ts, last_value, count FROM series"
+    )
     assert facts == [(0, 14, 100.0, 114.0, 7.0, 13)]
 
 

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 
 
 def digest(*texts: str) -> int:
     """Return a 63-bit number (0 … 2⁶³ - 1) for a sequence of texts.
 
-    Each text goes in with its length in front, so no two sequences run together. Among a million
-    two are the same once in 20 million databases.
+    The lengths (in characters) go in front, so no two sequences run together. Among a million two are
+    the same once in 20 million databases.
 
     Raises:
         UnicodeEncodeError: a text holds half of a surrogate pair, which no database takes.
     """
-    state = hashlib.blake2b(digest_size=8)
-    for text in texts:
-        data = text.encode()
-        state.update(b"%d:" % len(data))
-        state.update(data)
-    return int.from_bytes(state.digest(), "big") >> 1
+    lengths = ",".join([str(len(text)) for text in texts])
+    data = "".join((lengths, ":", *texts)).encode()
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big") >> 1
 
 
-@lru_cache(maxsize=4096)
 def run_id(workload: str, run: str) -> int:
     """Return the id of a workload's run."""
     return digest(workload, run)
 
 
-@lru_cache(maxsize=65536)
 def series_id(workload: str, run: str, source: str, name: str, tags: tuple[tuple[str, str], ...]) -> int:
     """Return the id of a metric of a run, from one source and with one set of tags."""
     return digest(workload, run, source, name, *(text for pair in tags for text in pair))

@@ -29,6 +29,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         _migrate(connection, path)
         _use_write_ahead_log(connection, path)
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA journal_size_limit = {64 << 20}")  # bytes
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite3.Error):
@@ -43,7 +44,11 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
     Mode `rwc` makes the file where it is missing.
     """
     address = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(address, PATIENCE, isolation_level=None, check_same_thread=False, uri=True)
+    connection = sqlite3.connect(
+        address, PATIENCE, isolation_level=None, check_same_thread=False, uri=True
+    )
+    connection.execute("PRAGMA temp_store = MEMORY")  # a pod may have nowhere to put temporary files
+    return connection
 
 
 def explain(error: sqlite3.Error, path: Path) -> StoreError:
@@ -55,6 +60,8 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
         advice = "this user needs to be able to write the file and its folder"
     elif "not a database" in text or "malformed" in text:
         advice = "it is damaged or another program's; move it away or choose another file with --db"
+    elif "full" in text:
+        advice = "make room on its disk"
     elif "locked" in text:
         advice = "another program holds it; end that, or choose another file with --db"
     else:
@@ -65,10 +72,13 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Apply what is missing, all in one transaction; of two processes that start at once one does it."""
     scripts = _scripts()
-    if _version(connection, path, len(scripts)) == len(scripts):
-        return
-    connection.execute("BEGIN EXCLUSIVE")
     try:
+        connection.execute("BEGIN")  # so that what is read is of one moment
+        version = _version(connection, path, len(scripts))
+        connection.execute("COMMIT")
+        if version == len(scripts):
+            return
+        connection.execute("BEGIN EXCLUSIVE")
         for script in scripts[_version(connection, path, len(scripts)) :]:
             for statement in _statements(script):
                 connection.execute(statement)

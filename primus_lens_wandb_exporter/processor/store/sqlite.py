@@ -23,6 +23,9 @@ class SqliteStore:
     One connection writes; each question takes a reading connection that is free, so there are as many as
     there were questions at one time, and none waits for the writer.
 
+    A process that is killed loses nothing that `write` has answered; a machine that loses power may lose
+    what was written since the last checkpoint, some 4 MiB, and is whole without (sqlite.org/wal.html).
+
     Raises:
         StoreError: the file cannot be used; it was left as it is.
     """

@@ -46,8 +46,8 @@ NOTE_SERIES = """
 INSERT INTO series
     (id, run, name, source, tags, first_step, last_step, first_ts, last_ts, count, last_value)
 VALUES (
-    :id, :run, :name, :source, :tags, :first_step, :last_step, :first_ts, :last_ts, :added,
-    (SELECT value FROM point WHERE series_id = :id ORDER BY step DESC, ts DESC LIMIT 1)
+    ?1, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    (SELECT value FROM point WHERE series_id = ?1 ORDER BY step DESC, ts DESC LIMIT 1)
 )
 ON CONFLICT (id) DO UPDATE SET
     first_step = min(first_step, excluded.first_step),
@@ -59,8 +59,7 @@ ON CONFLICT (id) DO UPDATE SET
 """
 
 COUNT_IN_RUN = """
-UPDATE run SET points = points + :added, last_step = max(ifnull(last_step, :last_step), :last_step)
-WHERE id = :run
+UPDATE run SET points = points + ?1, last_step = max(ifnull(last_step, ?2), ?2) WHERE id = ?3
 """
 
 COUNT_IN_WORKLOAD = "UPDATE workload SET points = points + ? WHERE uid = ?"

@@ -44,8 +44,7 @@ def write_deliveries(connection: sqlite3.Connection, deliveries: Sequence[Delive
             for detection in delivery.detections:
                 _add_detection(connection, delivery, detection)
             _collect_points(delivery, points)
-    for series, rows in points.items():
-        _add_points(connection, series, rows)
+    _add_points(connection, points)
     return answers
 
 
@@ -122,24 +121,21 @@ def _collect_points(delivery: Delivery, points: dict[Series, list[Row]]) -> None
         found[1].append((found[0], step, time, value))
 
 
-def _add_points(connection: sqlite3.Connection, series: Series, rows: list[Row]) -> None:
-    """Write the points of one series and, if any is new, what the tables above know of it."""
-    added = connection.executemany(sql.ADD_POINT, rows).rowcount
-    if not added:
-        return
-    _, steps, times, _ = zip(*rows)
-    row = {
-        "id": rows[0][0],
-        "run": run_id(series.workload, series.run_id),
-        "name": series.name,
-        "source": series.source,
-        "tags": json.dumps(dict(series.tags)),
-        "first_step": min(steps),
-        "last_step": max(steps),
-        "first_ts": min(times),
-        "last_ts": max(times),
-        "added": added,
-    }
-    connection.execute(sql.NOTE_SERIES, row)
-    connection.execute(sql.COUNT_IN_RUN, row)
-    connection.execute(sql.COUNT_IN_WORKLOAD, (added, series.workload))
+def _add_points(connection: sqlite3.Connection, points: dict[Series, list[Row]]) -> None:
+    """Write points, then what the tables above know of those series in which any was new."""
+    rows = []
+    runs: dict[tuple[str, str], tuple[int, int, int]] = {}  # id, points added, last step
+    for series, found in points.items():
+        added = connection.executemany(sql.ADD_POINT, found).rowcount
+        if added:
+            _, steps, times, _ = zip(*found)
+            last, whose = max(steps), series[:2]
+            tags = json.dumps(dict(series.tags)) if series.tags else "{}"
+            extent = (min(steps), last, min(times), max(times))
+            run, before, highest = runs.get(whose) or (run_id(*whose), 0, last)
+            runs[whose] = (run, before + added, max(highest, last))
+            rows.append((found[0][0], run, series.name, series.source, tags, *extent, added))
+    connection.executemany(sql.NOTE_SERIES, rows)
+    for (workload, _), (run, added, last) in runs.items():
+        connection.execute(sql.COUNT_IN_RUN, (added, last, run))
+        connection.execute(sql.COUNT_IN_WORKLOAD, (added, workload))
