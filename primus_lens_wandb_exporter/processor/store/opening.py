@@ -45,7 +45,7 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
     """
     address = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(
-        address, PATIENCE, isolation_level=None, check_same_thread=False, uri=True
+        address, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=True
     )
     connection.execute("PRAGMA temp_store = MEMORY")  # a pod may have nowhere to put temporary files
     return connection

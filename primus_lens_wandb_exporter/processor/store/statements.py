@@ -46,8 +46,8 @@ NOTE_SERIES = """
 INSERT INTO series
     (id, run, name, source, tags, first_step, last_step, first_ts, last_ts, count, last_value)
 VALUES (
-    ?1, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-    (SELECT value FROM point WHERE series_id = ?1 ORDER BY step DESC, ts DESC LIMIT 1)
+    ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+    (SELECT value FROM point WHERE series_id = ? ORDER BY step DESC, ts DESC LIMIT 1)
 )
 ON CONFLICT (id) DO UPDATE SET
     first_step = min(first_step, excluded.first_step),
@@ -59,7 +59,8 @@ ON CONFLICT (id) DO UPDATE SET
 """
 
 COUNT_IN_RUN = """
-UPDATE run SET points = points + ?1, last_step = max(ifnull(last_step, ?2), ?2) WHERE id = ?3
+UPDATE run SET points = points + :added, last_step = max(ifnull(last_step, :last), :last)
+WHERE id = :run
 """
 
 COUNT_IN_WORKLOAD = "UPDATE workload SET points = points + ? WHERE uid = ?"

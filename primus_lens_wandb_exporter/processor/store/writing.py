@@ -134,8 +134,9 @@ def _add_points(connection: sqlite3.Connection, points: dict[Series, list[Row]])
             extent = (min(steps), last, min(times), max(times))
             run, before, highest = runs.get(whose) or (run_id(*whose), 0, last)
             runs[whose] = (run, before + added, max(highest, last))
-            rows.append((found[0][0], run, series.name, series.source, tags, *extent, added))
+            identity = found[0][0]
+            rows.append((identity, run, series.name, series.source, tags, *extent, added, identity))
     connection.executemany(sql.NOTE_SERIES, rows)
     for (workload, _), (run, added, last) in runs.items():
-        connection.execute(sql.COUNT_IN_RUN, (added, last, run))
+        connection.execute(sql.COUNT_IN_RUN, {"added": added, "last": last, "run": run})
         connection.execute(sql.COUNT_IN_WORKLOAD, (added, workload))
