@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from typing import Any
 
+from primus_lens_wandb_exporter.processor.settings import Settings as ProcessorSettings
 from primus_lens_wandb_exporter.settings import Settings
 
 from .support.scripts import REPOSITORY
@@ -12,14 +14,20 @@ from .support.scripts import REPOSITORY
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
-def settings_table() -> str:
+def settings_table(settings: Any = Settings) -> str:
     rows = ["| variable | default | meaning |", "|---|---|---|"]
-    for setting in fields(Settings):
+    for setting in fields(settings):
         default = setting.default
         shown = str(default).lower() if isinstance(default, bool) else str(default or "")
         shown = f"`{shown}`" if shown not in ("", "()") else ""
         rows.append(f"| `{setting.metadata['variable']}` | {shown} | {setting.metadata['help']} |")
     return "\n".join(rows)
+
+
+def test_the_processors_settings_table_is_that_of_the_code() -> None:
+    marks = r"<!-- processor settings -->\n(.*?)\n<!-- /processor settings -->"
+    (table,) = re.findall(marks, README, re.DOTALL)
+    assert table == settings_table(ProcessorSettings)
 
 
 def test_the_settings_table_is_that_of_the_code() -> None:
@@ -28,7 +36,8 @@ def test_the_settings_table_is_that_of_the_code() -> None:
 
 
 def test_every_variable_the_readme_names_exists() -> None:
-    known = {setting.metadata["variable"] for setting in fields(Settings)}
+    both = (*fields(Settings), *fields(ProcessorSettings))
+    known = {setting.metadata["variable"] for setting in both}
     named = set(re.findall(r"\bPRIMUS_LENS_[A-Z_]*[A-Z]\b", README))
     assert named <= known
     short = {name.rpartition("PRIMUS_LENS_WANDB_")[2] for name in known}

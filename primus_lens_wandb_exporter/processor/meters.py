@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 _PREFIX = "primus_lens_processor_"
@@ -17,6 +24,7 @@ class Meters:
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
     def __init__(self, queue: Callable[[], float]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # as many lines again, which nobody asks for
         self._registry = registry = CollectorRegistry()
         self.requests = Counter(
             _PREFIX + "requests",
