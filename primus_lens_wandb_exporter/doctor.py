@@ -53,9 +53,10 @@ class Report:
             if finding.advice:
                 print(f"{'':<16}{finding.advice}")
         print("\nsettings")
+        width = max(len(source.variable) for source in self.loaded.sources.values()) + 2
         for name, source in self.loaded.sources.items():
             value = _shown(self.loaded.settings, name)
-            print(f"  {source.variable:<36}{value:<52}{source.origin}".rstrip())
+            print(f"  {source.variable:<{width}}{value:<52}{source.origin}".rstrip())
         problems = sum(not finding.well for finding in self.findings)
         if problems:
             print(
