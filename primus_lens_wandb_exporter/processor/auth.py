@@ -21,4 +21,6 @@ def require(request: Request, token: str) -> None:
     # As bytes: the comparison of texts takes ASCII only, and a header may hold anything.
     same = hmac.compare_digest(shown.strip().encode("latin-1", "replace"), token.encode())
     if scheme.lower() != "bearer" or not same:
-        raise Refusal(401, "token", "a valid bearer token is required", {"WWW-Authenticate": "Bearer"})
+        # A body that comes with it is not read.
+        headers = {"WWW-Authenticate": "Bearer", "Connection": "close"}
+        raise Refusal(401, "token", "a valid bearer token is required", headers)

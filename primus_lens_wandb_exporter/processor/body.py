@@ -46,6 +46,9 @@ async def _read(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
+_MOST_MEMBERS = 16
+
+
 def unpack(packed: bytes, limit: int) -> bytes:
     """Return what gzip members hold together (RFC 1952, 2.2), stopping at the limit.
 
@@ -56,7 +59,11 @@ def unpack(packed: bytes, limit: int) -> bytes:
     size = 0
     rest = packed
     try:
+        members = 0
         while rest or not chunks:
+            members += 1
+            if members > _MOST_MEMBERS:  # each costs a copy of the rest
+                raise Refusal(400, "gzip", f"the gzip body has more than {_MOST_MEMBERS} members")
             member = zlib.decompressobj(_GZIP)
             while not member.eof:
                 chunk = member.decompress(rest, _STEP)

@@ -150,7 +150,8 @@ def _delivery(
     pod = {"pod_uid": head.pod_uid, "pod_name": head.pod_name, "namespace": namespace}
     known = {name: value for name, value in pod.items() if value}
     source = head.source or "wandb"
-    return Delivery(origin.key, workload, source, origin.received, pod=known, **content)
+    key = f"{origin.key}/{workload}"  # senders may count their keys from 1
+    return Delivery(key, workload, source, origin.received, pod=known, **content)
 
 
 def _by_field(message: str) -> str:

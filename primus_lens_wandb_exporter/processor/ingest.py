@@ -18,12 +18,13 @@ from .decode import Origin, decode, identify
 from .meters import Meters
 from .refusal import Refusal
 from .settings import Settings
-from .store import Busy, Delivery, Full
+from .store import Busy, Delivery, Full, StoreError
 from .store.writer import Writer
 
 _log = logging.getLogger(__name__)
 _RETRY_BUSY = 1  # seconds
 _RETRY_FULL = 30
+_LARGE = 256 * 1024  # bytes of a body
 
 
 class Ingest:
@@ -51,7 +52,11 @@ class Ingest:
         path = request.url.path
         kind = path.rpartition("/")[2]
         key = identify(path, request.headers.get("idempotency-key", ""), body)
-        parts = decode(kind, body, Origin(key, time.time()))
+        origin = Origin(key, time.time())
+        if len(body) > _LARGE:  # the others need not wait for it
+            parts = await asyncio.get_running_loop().run_in_executor(None, decode, kind, body, origin)
+        else:
+            parts = decode(kind, body, origin)
         outcomes = dict(zip(parts, await asyncio.gather(*map(self._store, parts.values()))))
         if kind == "batch":
             return self._answer_batch(outcomes)
@@ -81,6 +86,9 @@ class Ingest:
             return _later(429, "busy", "too many bodies wait to be stored", _RETRY_BUSY)
         except Full:
             return _later(503, "full", "there is no room to store it", _RETRY_FULL)
+        except StoreError as error:
+            _log.error("%s", error)
+            return _later(503, "store", "the database cannot be used at present", _RETRY_FULL)
         except Exception:
             _log.exception("a delivery could not be stored")
             return Refusal(500, "error", "it could not be stored")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable, Mapping, Sequence
+from math import floor
 from typing import Any, NoReturn
 
 from starlette.requests import Request
@@ -17,6 +19,10 @@ from .store import Store
 
 _LARGEST_PAGE = 1000
 _MOST_POINTS = 1_000_000  # of one answer
+_USUAL_POINTS = 100_000
+_AT_ONCE = 3  # answers of points, which take memory
+_LONGEST_SEARCH = 256  # characters
+_HAIR = 1e-3  # milliseconds: what a number of seconds may have lost on its way
 _TIMES = ("detected_at", "first_seen", "last_seen", "started", "timestamp")
 
 
@@ -29,6 +35,7 @@ class Query:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
+        self._points_at_once = threading.BoundedSemaphore(_AT_ONCE)
 
     def detection(self, request: Request) -> Response:
         """Answer the merged verdict of a workload."""
@@ -70,8 +77,11 @@ class Query:
     def workloads(self, request: Request) -> Response:
         """Answer a page of the workloads whose name holds `search`."""
         require(request, self._settings.read_token)
+        search = request.query_params.get("search", "")
+        if len(search) > _LONGEST_SEARCH:
+            _refuse(f"search: expected at most {_LONGEST_SEARCH} characters")
         found = self._store.workloads(
-            search=request.query_params.get("search", ""),
+            search=search,
             limit=_whole(request, "limit", 100, _LARGEST_PAGE),
             offset=_whole(request, "offset", 0, 2**63 - 1),
         )
@@ -90,18 +100,23 @@ class Query:
     def _points(self, request: Request, ask: Any, **what: Any) -> Response:
         workload = self._workload(request)
         source = request.query_params.get("data_source", "")
-        start, end = _moment(request, "start"), _moment(request, "end")
-        limit = _whole(request, "limit", _MOST_POINTS, _MOST_POINTS)
-        found = ask(workload, source, start=start, end=end, limit=limit, **what)
-        return answer(
-            {
-                "workload_uid": workload,
-                "data_source": source,
-                "data": _all_in_milliseconds(found),
-                "total_count": len(found),
-                "truncated": len(found) == limit,  # there may be more: ask again from the last time on
-            }
-        )
+        start, end = _moment(request, "start", 0), _moment(request, "end", 1)
+        limit = _whole(request, "limit", _USUAL_POINTS, _MOST_POINTS)
+        if not self._points_at_once.acquire(blocking=False):
+            raise Refusal(429, "busy", "too many questions at once", {"Retry-After": "1"})
+        try:
+            found = ask(workload, source, start=start, end=end, limit=limit + 1, **what)
+            return answer(
+                {
+                    "workload_uid": workload,
+                    "data_source": source,
+                    "data": _all_in_milliseconds(found[:limit]),
+                    "total_count": len(found[:limit]),
+                    "truncated": len(found) > limit,
+                }
+            )
+        finally:
+            self._points_at_once.release()
 
 
 def parse_names(text: str) -> Sequence[str]:
@@ -113,13 +128,14 @@ def parse_names(text: str) -> Sequence[str]:
     return [] if names == ["all"] else names
 
 
-def _moment(request: Request, name: str) -> float | None:
+def _moment(request: Request, name: str, after: int) -> float | None:
+    """Return the seconds of a bound, so many milliseconds after it."""
     text = request.query_params.get(name, "").strip()
     if not text:
         return None
     if not re.fullmatch(r"-?[0-9]{1,15}", text):
         _refuse(f"{name}: expected Unix milliseconds")
-    return int(text) / 1000
+    return (int(text) + after - _HAIR) / 1000
 
 
 def _whole(request: Request, name: str, default: int, largest: int) -> int:
@@ -132,7 +148,7 @@ def _whole(request: Request, name: str, default: int, largest: int) -> int:
 
 
 def _in_milliseconds(row: Mapping[str, Any]) -> dict[str, Any]:
-    times = {name: round(row[name] * 1000) for name in _TIMES if row.get(name) is not None}
+    times = {name: floor(row[name] * 1000 + _HAIR) for name in _TIMES if row.get(name) is not None}
     return {**row, **times}
 
 

@@ -25,8 +25,8 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, answer what is on its way, and return the exit status."""
     try:
         listener = listen(settings.host, settings.port)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         return _fail(f"cannot listen on {settings.host} port {settings.port}: {reason}")
     try:
         store = open_store(settings.db)

@@ -48,6 +48,9 @@ class Watch:
 
         try:
             await self._app(scope, receive, watched)
+        except Exception:
+            status = 500  # is answered further out
+            raise
         finally:
             self._note(scope, status, size, time.monotonic() - begin)
 

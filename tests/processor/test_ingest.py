@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,13 @@ def test_a_key_is_what_tells_bodies_apart(taker: Embedded) -> None:
     assert again.json()["data"]["duplicate"] is True
     assert other.json()["data"]["duplicate"] is False  # the path is part of it
     assert [step for _, step, _ in taker.points()] == [1]
+
+
+def test_senders_of_different_workloads_may_have_the_same_keys(taker: Embedded) -> None:
+    for workload in ("w", "other"):
+        body = bodies.metrics(bodies.point(), workload_uid=workload)
+        answer = taker.post("metrics", body, Idempotency_Key="1").json()
+        assert answer["data"]["duplicate"] is False
 
 
 @pytest.mark.parametrize(
@@ -196,7 +204,12 @@ def test_gzip_is_unpacked_also_in_several_members(taker: Embedded) -> None:
 
 @pytest.mark.parametrize(
     ("packed", "error"),
-    [(b"", "cut short"), (b"{}", "not gzip"), (gzip.compress(b"{}" * 99)[:-9], "cut short")],
+    [
+        (gzip.compress(b"") * 17, "more than 16 members"),
+        (b"", "cut short"),
+        (b"{}", "not gzip"),
+        (gzip.compress(b"{}" * 99)[:-9], "cut short"),
+    ],
 )
 def test_broken_gzip_is_refused(taker: Embedded, packed: bytes, error: str) -> None:
     answer = taker.post("metrics", packed, Content_Encoding="gzip")
@@ -336,3 +349,21 @@ def test_what_is_taken_is_what_is_answered(
         answered = {(name, step): value for name, step, value in taker.points()}
         assert len(taker.points()) == len(unique)
     assert answered == {(name, step): value for (name, step, _), value in expected.items()}
+
+
+def test_a_number_that_no_machine_holds_is_kept_or_refused(taker: Embedded) -> None:
+    digits = "9" * 5000
+    text = json.dumps(bodies.detection())
+    unknown = text.replace('"system": {', f'"x": {digits}, "system": {{')
+    assert taker.post("detection", unknown.encode()).status_code == 200
+    assert len(taker.get("/workloads/w/runs")["runs"]) == 1
+    known = text.replace('"system": {', f'"system": {{"x": {digits}, ')
+    assert taker.post("detection", known.encode()).status_code == 400
+
+
+def test_a_large_body_is_decoded_like_any_other(taker: Embedded) -> None:
+    points = [bodies.point(step=step) for step in range(5000)]
+    assert taker.post("metrics", bodies.metrics(*points)).status_code == 200
+    assert len(taker.points()) == 5000
+    points[4999]["step"] = "x"
+    assert "metrics[4999].step" in taker.post("metrics", bodies.metrics(*points)).text

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 
-from primus_lens_wandb_exporter.processor.query import parse_names
+from primus_lens_wandb_exporter.processor.query import Query, parse_names
+from primus_lens_wandb_exporter.processor.refusal import Refusal
 from primus_lens_wandb_exporter.processor.settings import Settings, load
 from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
 
@@ -72,7 +74,30 @@ def test_times_are_bounds_in_milliseconds(
 
 def test_an_answer_that_is_cut_says_so(filled: Embedded) -> None:
     assert filled.get("/workloads/w/metrics/data", limit=2)["truncated"] is True
-    assert filled.get("/workloads/w/metrics/data", limit=100)["truncated"] is False
+    assert filled.get("/workloads/w/metrics/data", limit=7)["truncated"] is False
+    assert len(rows(filled, limit=0)) == 0
+
+
+def test_a_point_lies_within_the_bounds_that_its_answer_names(taker: Embedded) -> None:
+    times = [NOW / 1000 + part for part in (0.0, 0.0001, 0.0005, 0.0006, 0.0009, 0.123, 0.4567)]
+    points = [{**bodies.point(step=step), "timestamp": ts} for step, ts in enumerate(times)]
+    taker.post("metrics", bodies.metrics(*points))
+    for _, _, timestamp, step, _ in rows(taker):
+        assert step in [row[3] for row in rows(taker, start=timestamp, end=timestamp)]
+    assert [row[2] - NOW for row in rows(taker)] == [0, 0, 0, 0, 0, 123, 456]
+
+
+def test_only_so_many_large_answers_are_made_at_once(filled: Embedded) -> None:
+    query = Query(Settings(), filled.store)
+    for _ in range(3):
+        assert query._points_at_once.acquire(blocking=False)
+    request = Request({"type": "http", "headers": [], "query_string": b"", "path_params": {"uid": "w"}})
+    with pytest.raises(Refusal, match="too many questions"):
+        query.data(request)
+
+
+def test_a_search_has_a_length(taker: Embedded) -> None:
+    assert taker.client.get("/api/v1/workloads", params={"search": "x" * 257}).status_code == 400
 
 
 def test_sources_and_metrics_are_listed_with_their_counts(filled: Embedded) -> None:

@@ -161,5 +161,12 @@ def test_a_store_whose_file_has_gone_is_not_well(tmp_path: Path) -> None:
     with closing(SqliteStore(make(tmp_path / "db"))) as store:
         for file in tmp_path.iterdir():
             file.unlink()
-        with pytest.raises(StoreError, match="unable to open"):
+        with pytest.raises(StoreError, match="removed or replaced"):
             store.check()
+        with pytest.raises(StoreError, match="removed or replaced"):
+            store.write([])
+
+
+def test_a_store_is_for_its_user_alone(tmp_path: Path) -> None:
+    with closing(SqliteStore(make(tmp_path / "db"))):
+        assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}

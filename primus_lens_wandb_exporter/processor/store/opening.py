@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -43,6 +44,11 @@ def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
 
     Mode `rwc` makes the file where it is missing.
     """
+    if mode == "rwc":
+        try:  # it holds configs and environments: for this user alone
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError:  # is explained below
+            pass
     address = f"{path.absolute().as_uri()}?mode={mode}"
     connection = sqlite3.connect(
         address, timeout=PATIENCE, isolation_level=None, check_same_thread=False, uri=True

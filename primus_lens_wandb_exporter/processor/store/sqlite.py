@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from . import Delivery, Full, questions
+from . import Delivery, Full, StoreError, questions
 from .iteration_times import ask_iterations
 from .opening import connect, explain, open_database, roll_back
 from .writing import write_deliveries
@@ -34,11 +34,13 @@ class SqliteStore:
         self._path = Path(path).absolute()
         self._writing = open_database(self._path)
         self._writing.execute("PRAGMA cache_size = -65536")  # KiB
+        self._file = _identify(self._path)
         self._free: list[sqlite3.Connection] = []
         self._closed = False
 
     def write(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Store deliveries in one transaction; return for each whether it was new. For one thread."""
+        self._look_at_file()
         try:
             self._writing.execute("BEGIN IMMEDIATE")
             answers = write_deliveries(self._writing, deliveries)
@@ -108,9 +110,15 @@ class SqliteStore:
 
     def check(self) -> None:
         """Raise StoreError if questions cannot be answered or nothing can be written."""
+        self._look_at_file()
         with self._reading() as connection:
             connection.execute("SELECT count(*) FROM batch WHERE key = ''").fetchone()
             connection.execute("BEGIN IMMEDIATE")
+
+    def _look_at_file(self) -> None:
+        """Raise StoreError if the file was removed or replaced: what is written would be lost."""
+        if _identify(self._path) != self._file:
+            raise StoreError(f"{self._path}: was removed or replaced meanwhile; start again")
 
     def close(self) -> None:
         """Let go of the database; after the last write, and once for all."""
@@ -135,3 +143,11 @@ class SqliteStore:
                     self.close()
         except sqlite3.Error as error:
             raise explain(error, self._path) from error
+
+
+def _identify(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from . import Delivery, Detection
 from . import statements as sql
 from .identity import digest, run_id, series_id
@@ -97,16 +99,31 @@ def _add_detection(connection: sqlite3.Connection, delivery: Delivery, detection
     connection.execute(sql.DESCRIBE_RUN, {**row, **_describe_run(detection)})
 
 
+class _Run(msgspec.Struct):
+    name: str = ""
+    project: str = ""
+    config: msgspec.Raw = msgspec.Raw(b"{}")
+    tags: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class _Evidence(msgspec.Struct):
+    wandb: _Run = msgspec.field(default_factory=_Run)
+
+
+_EVIDENCE = msgspec.json.Decoder(_Evidence)
+
+
 def _describe_run(detection: Detection) -> dict[str, str]:
-    """Return what the run says of itself; empty where the evidence says nothing."""
-    evidence = json.loads(detection.evidence or "{}")
-    wandb = evidence.get("wandb") if isinstance(evidence, dict) else None
-    said = wandb if isinstance(wandb, dict) else {}
+    """Return what the run says of itself, passing over the rest of the evidence; else empty."""
+    try:
+        run = _EVIDENCE.decode(detection.evidence or "{}").wandb
+    except msgspec.DecodeError:
+        run = _Run()
     return {
-        "name": str(said.get("name") or ""),
-        "project": str(said.get("project") or ""),
-        "config": json.dumps(said.get("config") or {}),
-        "tags": json.dumps(said.get("tags") or []),
+        "name": run.name,
+        "project": run.project,
+        "config": bytes(run.config).decode(),
+        "tags": bytes(run.tags).decode(),
     }
 
 
