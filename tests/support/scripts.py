@@ -19,9 +19,11 @@ HOOK_FOLDER = REPOSITORY / "sitecustomize"
 
 _PRINT_STATS = """
 def print_stats():
-    import json
+    import json, os, sys
     from primus_lens_wandb_exporter.api_reporter import get_global_reporter
-    print("STATS", json.dumps(get_global_reporter().stats), flush=True)
+    sys.stdout.flush()
+    line = "STATS " + json.dumps(get_global_reporter().stats) + "\\n"
+    os.write(1, line.encode())  # in one piece: several processes may write
 """
 
 
