@@ -45,11 +45,11 @@ def capture(data: Mapping[str, Any]) -> Captured:
     `-Infinity`. A value under a literal name wins over a nested one of the same joined name.
     """
     captured = Captured({}, {}, {})
-    values = tuple(data.items())
-    for name, value in values:
+    values = dict(data)  # copied in one step; a tuple of its items is not
+    for name, value in values.items():
         if not isinstance(value, Mapping):
             _sort(name, value, captured)
-    for name, value in values:
+    for name, value in values.items():
         if isinstance(value, Mapping):
             _flatten(name, value, captured, 1)
     return captured
@@ -59,7 +59,7 @@ def _flatten(prefix: str, mapping: Mapping[Any, Any], captured: Captured, depth:
     if depth > MAX_DEPTH:
         _skip(captured, "nested too deeply")
         return
-    for key, value in tuple(mapping.items()):
+    for key, value in dict(mapping).items():
         name = f"{prefix}.{key}"
         if isinstance(value, Mapping):
             _flatten(name, value, captured, depth + 1)

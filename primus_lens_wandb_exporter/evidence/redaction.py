@@ -154,7 +154,7 @@ class _Redactor:
     def _copy_mapping(self, mapping: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         copied: dict[str, Any] = {}
         called = mapping.get("name", mapping.get("key"))  # as Kubernetes writes `{name: …, value: …}`
-        for key, value in tuple(mapping.items()):
+        for key, value in dict(mapping).items():  # another thread may change it
             if self._left <= 0 or self._room <= 0:
                 copied[_CUT] = True
                 break
