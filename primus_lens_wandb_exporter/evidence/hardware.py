@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .compute.gpus import describe_gpu
 from .gpu import Gpu, Inventory
 
 _GIB = 1024**3
@@ -21,23 +22,15 @@ def describe(inventory: Inventory) -> dict[str, Any]:
         "driver_version": inventory.driver_version,
         "cuda_version": inventory.cuda_version,
         "rocm_version": inventory.rocm_version,
-        "gpus": [describe_gpu(gpu) for gpu in inventory.gpus],
+        "gpus": [_describe_gpu(gpu) for gpu in inventory.gpus],
     }
 
 
-def describe_gpu(gpu: Gpu) -> dict[str, Any]:
-    """Return one GPU; what is not known of it is left out. Memory is in GiB."""
-    known = {
-        "vendor": gpu.vendor,
-        "name": gpu.name,
-        "arch": gpu.arch,
-        "total_memory_gb": _to_gib(gpu.memory_bytes),
-        "multi_processor_count": gpu.multi_processors,
-        "uuid": gpu.uuid,
-        "partition": gpu.partition,
-    }
-    version = {"major": gpu.major, "minor": gpu.minor} if gpu.major else {}
-    return {"index": gpu.index, **{name: value for name, value in known.items() if value}, **version}
+def _describe_gpu(gpu: Gpu) -> dict[str, Any]:
+    """Return what the compute metadata tell of a GPU, and more; what is not known is left out."""
+    more = {"vendor": gpu.vendor, "arch": gpu.arch, "uuid": gpu.uuid, "partition": gpu.partition}
+    described = {**describe_gpu(gpu), **more}
+    return {name: value for name, value in described.items() if value or name in ("index", "minor")}
 
 
 def _to_gib(size: int) -> float:

@@ -10,6 +10,7 @@ from .refusal import Refusal
 
 _STEP = 256 * 1024  # bytes unpacked at once
 _GZIP = 16 + zlib.MAX_WBITS
+_MOST_MEMBERS = 16
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -44,9 +45,6 @@ async def _read(request: Request, limit: int) -> bytes:
     if size > limit:
         raise _too_large(limit)
     return b"".join(chunks)
-
-
-_MOST_MEMBERS = 16
 
 
 def unpack(packed: bytes, limit: int) -> bytes:

@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 from ... import guard
+from ..gpu import Gpu
 from ..probe import Probe
 from .config import describe_model, describe_runtime
 from .cpus import count_cpus
-from .gpus import GpuLike, describe_gpus
+from .gpus import describe_gpus
 from .memory import measure_memory
 from .slurm import describe_job
 from .system import describe_system
 
 
 def describe_compute(
-    probe: Probe, cfg: Any = None, gpus: Sequence[GpuLike] = (), host_count: int = 0
+    probe: Probe, cfg: Any = None, gpus: Sequence[Gpu] = (), host_count: int = 0
 ) -> dict[str, Any]:
     """Return the compute metadata, JSON-safe; a part that fails is left out.
 

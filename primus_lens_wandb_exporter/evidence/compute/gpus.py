@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from ..gpu import Gpu
 from . import slurm
 
 # NVIDIA_VISIBLE_DEVICES is the container runtime's: `all`, `none` and `void` stand in images and say
@@ -21,25 +22,8 @@ _RUNTIME_WORDS = frozenset(("", "all", "none", "void"))
 _DEVICE = re.compile(r"[0-9]{1,5}|(?:GPU|MIG)-\S{1,128}")
 
 
-class GpuLike(Protocol):
-    """A GPU of the inventory; a zero or empty field is not known."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def memory_bytes(self) -> int: ...
-    @property
-    def major(self) -> int: ...
-    @property
-    def minor(self) -> int: ...
-    @property
-    def multi_processors(self) -> int: ...
-
-
 def describe_gpus(
-    environ: Mapping[str, str], gpus: Sequence[GpuLike], host_count: int = 0
+    environ: Mapping[str, str], gpus: Sequence[Gpu], host_count: int = 0
 ) -> dict[str, Any]:
     """Return the `compute.gpu…` fields.
 
@@ -53,7 +37,7 @@ def describe_gpus(
     return {
         "compute.gpu_count": count,
         "compute.gpu_type": (names or slurm.name_gpu_type(environ)) if count else "",
-        "compute.gpus": [_describe_gpu(gpu) for gpu in gpus],
+        "compute.gpus": [describe_gpu(gpu) for gpu in gpus],
     }
 
 
@@ -84,7 +68,8 @@ def _count_listed(name: str, devices: str | None) -> list[int]:
     return [len(set(seen))]
 
 
-def _describe_gpu(gpu: GpuLike) -> dict[str, Any]:
+def describe_gpu(gpu: Gpu) -> dict[str, Any]:
+    """Return one GPU; a number that is not known is left out. Memory is in GiB."""
     described: dict[str, Any] = {"index": gpu.index, "name": gpu.name}
     if gpu.memory_bytes:
         described["total_memory_gb"] = round(gpu.memory_bytes / 2**30, 2)
