@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 from .delivery.courtesy import give_way
 from .evidence import Collector
+from .evidence.gpu import Inventory
 from .evidence.gpu.usage import UsageReader
 from .payloads import LogCall
 
@@ -79,15 +80,14 @@ class Sampler:
             self.note_call(newest)
         latest = next(reversed(list(self._steps.items())), None)
         if self._begun and latest is not None:
-            sample.update(self._collector.ask("gpu usage", self._read_gpus) or {})
+            inventory = self._collector.inventory  # asked here: who is asked may not ask in turn
+            if inventory is not None:
+                sample.update(self._collector.ask("gpu usage", lambda: self._read_gpus(inventory)) or {})
             self._offer(*latest, sample)
         self._begun = True
 
-    def _read_gpus(self) -> dict[str, float]:
+    def _read_gpus(self, inventory: Inventory) -> dict[str, float]:
         if self._gpus is None:
-            inventory = self._collector.inventory
-            if inventory is None:
-                return {}
             self._gpus = UsageReader(self._collector.probe, inventory)
         return {
             f"{_GPU}{index}.{name}": value

@@ -27,9 +27,9 @@ class Offered:
 
     def __init__(self) -> None:
         self.samples: list[tuple[str, int, Mapping[str, float]]] = []
-        collector = Collector(world(), seconds=60)
+        self.collector = Collector(world(), seconds=5)
         self.newest: LogCall | None = None
-        self.sampler = Sampler(psutil, collector, lambda: self.newest, self._take, 3600)
+        self.sampler = Sampler(psutil, self.collector, lambda: self.newest, self._take, 3600)
 
     def _take(self, run_id: str, step: int, sample: Mapping[str, float]) -> None:
         self.samples.append((run_id, step, sample))
@@ -78,6 +78,7 @@ def test_the_first_reading_is_only_what_the_next_is_compared_with() -> None:
     ((run_id, step, sample),) = offered.samples
     assert (run_id, step) == ("run", 0)
     assert "primus_lens.system.cpu_percent" in sample
+    assert not offered.collector._patience._missing  # nobody hangs
 
 
 def test_samples_go_to_the_run_that_logged_last_and_to_none_that_has_ended() -> None:
