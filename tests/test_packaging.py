@@ -48,7 +48,7 @@ def test_the_entry_files_stand_in_record(wheel: Path) -> None:
         f"_{PACKAGE}.py",
         f"{PACKAGE}/sitecustomize/sitecustomize.py",
         f"{PACKAGE}/py.typed",
-        f"{PACKAGE}/processor/store/migrations/0001_tables.sql",
+        f"{PACKAGE}/processor/store/sqlite/migrations/0001_tables.sql",
     } <= listed
     assert not any(name.startswith("sitecustomize") for name in listed)
 

@@ -14,10 +14,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .answer import answer, refuse
-from .decode import KINDS
-from .ingest import Ingest
+from .ingest.decode import KINDS
+from .ingest.receive import Ingest
 from .meters import Meters
-from .query import Query
+from .query.contract import Query
 from .refusal import Refusal
 from .settings import Settings
 from .store import Store

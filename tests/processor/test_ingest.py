@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from primus_lens_wandb_exporter.processor.body import read_body
+from primus_lens_wandb_exporter.processor.ingest.body import read_body
 from primus_lens_wandb_exporter.processor.refusal import Refusal
 from primus_lens_wandb_exporter.processor.settings import Settings
 from primus_lens_wandb_exporter.processor.store import Delivery, Full, Stored

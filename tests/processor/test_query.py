@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from primus_lens_wandb_exporter.processor.query import Query, parse_names
+from primus_lens_wandb_exporter.processor.query.contract import Query, parse_names
 from primus_lens_wandb_exporter.processor.refusal import Refusal
 from primus_lens_wandb_exporter.processor.settings import Settings, load
 from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from primus_lens_wandb_exporter.processor.names import BASES, WRAPPERS
-from primus_lens_wandb_exporter.processor.rules import decide
-from primus_lens_wandb_exporter.processor.wire import DetectionBody
+from primus_lens_wandb_exporter.processor.ingest.names import BASES, WRAPPERS
+from primus_lens_wandb_exporter.processor.ingest.rules import decide
+from primus_lens_wandb_exporter.processor.ingest.wire import DetectionBody
 
 from ..support.properties import patient
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import StoreError
+from .. import StoreError
 
 APPLICATION = 0x504C5750  # "PLWP" in the file's header says that it is ours
 PATIENCE = 10  # seconds to wait for another process

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from . import Delivery, Full, StoreError, questions
+from .. import Delivery, Full, StoreError
+from . import questions
 from .iteration_times import ask_iterations
 from .opening import connect, explain, open_database, roll_back
 from .writing import write_deliveries

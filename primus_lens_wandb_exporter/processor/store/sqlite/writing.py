@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from . import Delivery, Detection
+from .. import Delivery, Detection
+from ..identity import digest, run_id, series_id
 from . import statements as sql
-from .identity import digest, run_id, series_id
 
 Row = tuple[int, int, float, float]  # a row of point
 Tags = tuple[tuple[str, str], ...]

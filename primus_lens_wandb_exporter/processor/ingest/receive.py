@@ -11,15 +11,15 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .answer import answer
-from .auth import require
+from ..answer import answer
+from ..auth import require
+from ..meters import Meters
+from ..refusal import Refusal
+from ..settings import Settings
+from ..store import Busy, Delivery, Full, StoreError
+from ..store.writer import Writer
 from .body import read_body
 from .decode import Origin, decode, identify
-from .meters import Meters
-from .refusal import Refusal
-from .settings import Settings
-from .store import Busy, Delivery, Full, StoreError
-from .store.writer import Writer
 
 _log = logging.getLogger(__name__)
 _RETRY_BUSY = 1  # seconds

@@ -6,7 +6,7 @@ import zlib
 
 from starlette.requests import Request
 
-from .refusal import Refusal
+from ..refusal import Refusal
 
 _STEP = 256 * 1024  # bytes unpacked at once
 _GZIP = 16 + zlib.MAX_WBITS

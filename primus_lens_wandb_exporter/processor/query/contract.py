@@ -11,11 +11,11 @@ from typing import Any, NoReturn
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .answer import answer
-from .auth import require
-from .refusal import Refusal
-from .settings import Settings
-from .store import Store
+from ..answer import answer
+from ..auth import require
+from ..refusal import Refusal
+from ..settings import Settings
+from ..store import Store
 
 _LARGEST_PAGE = 1000
 _MOST_POINTS = 1_000_000  # of one answer

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 
+from ..refusal import Refusal
+from ..store import Delivery, Detection, Entry, Stored
 from . import wire
-from .refusal import Refusal
 from .rules import decide
-from .store import Delivery, Detection, Entry, Stored
 
 # What the service's own rows call themselves: never metrics (CONTRACT, the query API).
 METADATA = frozenset(("step", "run_id", "source", "history", "created_at", "updated_at"))

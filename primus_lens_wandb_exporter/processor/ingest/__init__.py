@@ -1,0 +1,1 @@
+"""What comes in: bytes, bodies by the contract, deliveries for the store."""

@@ -1,0 +1,1 @@
+"""What goes out: the service's own questions, and those of the page."""
