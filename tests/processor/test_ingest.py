@@ -68,7 +68,7 @@ def test_a_point_without_a_time_takes_the_bodys(
         del point["timestamp"]
     taker.post("metrics", bodies.metrics(point, timestamp=body_time))
     (row,) = taker.store.points("w")
-    assert row["timestamp"] == expected
+    assert row["timestamp"] == expected * 1e6
 
 
 def test_a_body_without_a_time_takes_that_of_its_receipt(taker: Embedded) -> None:
@@ -77,7 +77,7 @@ def test_a_body_without_a_time_takes_that_of_its_receipt(taker: Embedded) -> Non
     (row,) = taker.store.points("p")  # without a workload_uid it is the pod's
     (workload,) = taker.store.workloads()["workloads"]
     assert row["timestamp"] == workload["first_seen"]
-    assert row["timestamp"] > bodies.NOW
+    assert row["timestamp"] > bodies.NOW * 1e6
 
 
 def test_names_of_metadata_are_no_metrics(taker: Embedded) -> None:

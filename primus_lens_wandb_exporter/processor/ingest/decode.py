@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 import msgspec
 
 from ..refusal import Refusal
-from ..store import Delivery, Detection, Entry, Stored
+from ..store import SECOND, Delivery, Detection, Entry, Event, Stored
 from . import wire
 from .rules import decide
 
@@ -19,6 +19,8 @@ METADATA = frozenset(("step", "run_id", "source", "history", "created_at", "upda
 
 _DETECTION = msgspec.json.Decoder(wire.DetectionBody)
 _RAW_DETECTION = msgspec.json.Decoder(wire.RawDetection)
+_RUN = msgspec.json.Decoder(wire.RawRun)
+_MARKED = msgspec.json.Decoder(wire.MarkedEntry)
 _METRICS = msgspec.json.Decoder(wire.MetricsBody)
 _LOGS = msgspec.json.Decoder(wire.LogsBody)
 _BATCH = msgspec.json.Decoder(wire.BatchBody)
@@ -26,10 +28,10 @@ _RAW_BATCH = msgspec.json.Decoder(wire.RawBatch)
 
 
 class Origin(NamedTuple):
-    """What a delivery has from its request: its identity and when it came (Unix seconds)."""
+    """What a delivery has from its request: its identity and when it came (Unix microseconds)."""
 
     key: str
-    received: float
+    received: int
 
     def of_part(self, part: str) -> Origin:
         """Return the origin of one part of a batch."""
@@ -97,12 +99,12 @@ KINDS = tuple(_DECODERS)
 
 
 def _metrics(body: wire.MetricsBody, origin: Origin, at: str = "") -> Delivery:
-    default = body.timestamp or origin.received
+    default = _microseconds(body.timestamp) or origin.received
     points = [
         Stored(
             point.name,
             point.step,
-            point.timestamp or default,
+            _microseconds(point.timestamp) or default,
             point.value,
             tuple(sorted(point.tags.items())) if point.tags else (),
         )
@@ -113,28 +115,53 @@ def _metrics(body: wire.MetricsBody, origin: Origin, at: str = "") -> Delivery:
 
 
 def _logs(body: wire.LogsBody, origin: Origin, at: str = "") -> Delivery:
-    default = body.timestamp or origin.received
-    entries = []
+    default = _microseconds(body.timestamp) or origin.received
+    entries: list[Entry] = []
+    events: list[Event] = []
     for index, entry in enumerate(body.logs):
         data = bytes(entry.data).strip()
         if not data.startswith(b"{"):
             _refuse(f"{at}logs[{index}].data: expected object")
-        entries.append(Entry(entry.step, entry.timestamp or default, data.decode()))
-    return _delivery(body, origin, at, run_id=body.run_id, entries=entries)
+        timestamp = _microseconds(entry.timestamp) or default
+        event = _read_event(data, timestamp) if wire.EVENT.encode() in data else None
+        if event is None:
+            entries.append(Entry(entry.step, timestamp, data.decode()))
+        else:
+            events.append(event)
+    return _delivery(body, origin, at, run_id=body.run_id, entries=entries, events=events)
+
+
+def _read_event(data: bytes, timestamp: int) -> Event | None:
+    """Return the event that an entry stands for; what only looks like one stays an entry."""
+    try:
+        marked = _MARKED.decode(data).event
+    except msgspec.DecodeError:
+        return None
+    if marked is None:
+        return None
+    return Event(marked.kind, timestamp, marked.host, marked.exit_code, marked.cause)
 
 
 def _detection(
     body: wire.DetectionBody, raw: wire.RawDetection, origin: Origin, at: str = ""
 ) -> Delivery:
-    run_id = body.evidence.wandb.id
+    run, hardware = body.evidence.wandb, body.evidence.hardware or None
+    raw_run = _RUN.decode(raw.evidence).wandb
     detection = Detection(
-        run_id,
-        body.timestamp or origin.received,
+        run.id,
+        # Of a clock that goes ahead: no later record could stand above it.
+        min(_microseconds(body.timestamp) or origin.received, origin.received),
         bytes(raw.evidence).decode(),
         bytes(raw.hints).decode(),
         decide(body),
+        name=run.name,
+        project=run.project,
+        config=bytes(raw_run.config).decode(),
+        tags=bytes(raw_run.tags).decode(),
+        gpu_name=hardware.gpu_name if hardware else "",
+        gpu_count=hardware.gpu_count if hardware else None,
     )
-    return _delivery(body, origin, at, run_id=run_id, detections=[detection])
+    return _delivery(body, origin, at, run_id=run.id, detections=[detection])
 
 
 def _delivery(
@@ -152,6 +179,10 @@ def _delivery(
     source = head.source or "wandb"
     key = f"{origin.key}/{workload}"  # senders may count their keys from 1
     return Delivery(key, workload, source, origin.received, pod=known, **content)
+
+
+def _microseconds(seconds: float) -> int:
+    return round(seconds * SECOND)
 
 
 def _by_field(message: str) -> str:

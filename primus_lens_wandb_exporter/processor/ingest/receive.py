@@ -52,7 +52,7 @@ class Ingest:
         path = request.url.path
         kind = path.rpartition("/")[2]
         key = identify(path, request.headers.get("idempotency-key", ""), body)
-        origin = Origin(key, time.time())
+        origin = Origin(key, time.time_ns() // 1000)
         if len(body) > _LARGE:  # the others need not wait for it
             parts = await asyncio.get_running_loop().run_in_executor(None, decode, kind, body, origin)
         else:
@@ -76,7 +76,7 @@ class Ingest:
 
     async def _store(self, delivery: Delivery) -> dict[str, Any] | Refusal:
         """Return what is to be said of a stored delivery, or why it is not stored."""
-        count = len(delivery.points) + len(delivery.entries) + len(delivery.detections)
+        count = sum(map(len, (delivery.points, delivery.entries, delivery.events, delivery.detections)))
         if not count:  # as the exporter's doctor asks: nothing is left behind
             return {"count": 0, "duplicate": False}
         begin = time.monotonic()

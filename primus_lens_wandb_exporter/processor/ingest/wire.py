@@ -5,7 +5,7 @@ As in the service that this stands for, unknown fields are passed over and missi
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, Literal, Optional, Union
 
 import msgspec
 
@@ -47,6 +47,25 @@ class LogEntry(msgspec.Struct):
     data: msgspec.Raw
     step: Step = 0
     timestamp: Time = 0  # 0: the body's
+
+
+EVENT = "primus_lens.event"
+
+
+class RunEvent(msgspec.Struct):
+    """What a run says of itself: **ours**, in a log entry's data under `primus_lens.event`."""
+
+    kind: Literal["started", "finished", "failed"]
+    host: str = ""
+    pid: int = 0
+    exit_code: Optional[Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]] = None
+    cause: str = ""
+
+
+class MarkedEntry(msgspec.Struct):
+    """The data of a log entry that may be an event."""
+
+    event: Optional[RunEvent] = msgspec.field(default=None, name=EVENT)
 
 
 class LogsBody(Head, kw_only=True):
@@ -136,7 +155,7 @@ class Evidence(msgspec.Struct):
     wrapper_frameworks: dict[str, LoadedFramework] = {}
     base_frameworks: dict[str, LoadedFramework] = {}
     system: dict[str, Any] = {}
-    hardware: Hardware = msgspec.field(default_factory=Hardware)
+    hardware: Union[Hardware, msgspec.UnsetType] = msgspec.UNSET
     software: Software = msgspec.field(default_factory=Software)
     build: dict[str, str] = {}
     git: Commit = msgspec.field(default_factory=Commit)
@@ -176,6 +195,19 @@ class RawDetection(msgspec.Struct):
 
     evidence: msgspec.Raw = msgspec.Raw(b"{}")
     hints: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class RawWandb(msgspec.Struct):
+    """The parts of what the run says of itself that are kept as they came."""
+
+    config: msgspec.Raw = msgspec.Raw(b"{}")
+    tags: msgspec.Raw = msgspec.Raw(b"[]")
+
+
+class RawRun(msgspec.Struct):
+    """The same, in the evidence."""
+
+    wandb: RawWandb = msgspec.field(default_factory=RawWandb)
 
 
 class RawBatch(msgspec.Struct):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from math import floor
 from typing import Any, NoReturn
 
 from starlette.requests import Request
@@ -22,7 +21,7 @@ _MOST_POINTS = 1_000_000  # of one answer
 _USUAL_POINTS = 100_000
 _AT_ONCE = 3  # answers of points, which take memory
 _LONGEST_SEARCH = 256  # characters
-_HAIR = 1e-3  # milliseconds: what a number of seconds may have lost on its way
+_MILLISECOND = 1000  # microseconds
 _TIMES = ("detected_at", "first_seen", "last_seen", "started", "timestamp")
 
 
@@ -100,7 +99,7 @@ class Query:
     def _points(self, request: Request, ask: Any, **what: Any) -> Response:
         workload = self._workload(request)
         source = request.query_params.get("data_source", "")
-        start, end = _moment(request, "start", 0), _moment(request, "end", 1)
+        start, end = _moment(request, "start", 0), _moment(request, "end", _MILLISECOND - 1)
         limit = _whole(request, "limit", _USUAL_POINTS, _MOST_POINTS)
         if not self._points_at_once.acquire(blocking=False):
             raise Refusal(429, "busy", "too many questions at once", {"Retry-After": "1"})
@@ -128,14 +127,14 @@ def parse_names(text: str) -> Sequence[str]:
     return [] if names == ["all"] else names
 
 
-def _moment(request: Request, name: str, after: int) -> float | None:
-    """Return the seconds of a bound, so many milliseconds after it."""
+def _moment(request: Request, name: str, after: int) -> int | None:
+    """Return a bound in microseconds, so many after it."""
     text = request.query_params.get(name, "").strip()
     if not text:
         return None
     if not re.fullmatch(r"-?[0-9]{1,15}", text):
         _refuse(f"{name}: expected Unix milliseconds")
-    return (int(text) + after - _HAIR) / 1000
+    return int(text) * _MILLISECOND + after
 
 
 def _whole(request: Request, name: str, default: int, largest: int) -> int:
@@ -148,7 +147,7 @@ def _whole(request: Request, name: str, default: int, largest: int) -> int:
 
 
 def _in_milliseconds(row: Mapping[str, Any]) -> dict[str, Any]:
-    times = {name: floor(row[name] * 1000 + _HAIR) for name in _TIMES if row.get(name) is not None}
+    times = {name: row[name] // _MILLISECOND for name in _TIMES if row.get(name) is not None}
     return {**row, **times}
 
 

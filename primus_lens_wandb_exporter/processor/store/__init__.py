@@ -1,43 +1,62 @@
-"""Where everything is kept: one small interface, an engine a file."""
+"""Where everything is kept: one small interface, an engine a folder. Times are Unix microseconds."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+SECOND = 1_000_000  # microseconds
+CRASHED_AFTER = 300 * SECOND  # without data, and without a word that it ended
+
 
 class Stored(NamedTuple):
-    """One number as it is kept; `timestamp` in Unix seconds."""
+    """One number as it is kept."""
 
     name: str
     step: int
-    timestamp: float
+    timestamp: int
     value: float
     tags: tuple[tuple[str, str], ...] = ()  # sorted
 
 
 class Entry(NamedTuple):
-    """One log entry as it is kept; `data` is JSON text, `timestamp` in Unix seconds."""
+    """One log entry as it is kept; `data` is JSON text."""
 
     step: int
-    timestamp: float
+    timestamp: int
     data: str
+
+
+class Event(NamedTuple):
+    """What a run said of itself: `kind` is `started`, `finished` or `failed`."""
+
+    kind: str
+    timestamp: int
+    host: str = ""
+    exit_code: int | None = None
+    cause: str = ""  # `finish`, `exit`, a signal's name, an exception's name
 
 
 @dataclass(frozen=True)
 class Detection:
-    """A detection record and what the rules made of it.
+    """A detection record, what the rules made of it, and what it says of its run.
 
     `verdict` has framework, layer, wrapper_framework, base_framework, confidence, method and
-    indicators; `evidence` and `hints` are JSON texts as they came.
+    indicators; `evidence`, `hints`, `config` and `tags` are JSON texts as they came.
     """
 
     run_id: str
-    timestamp: float  # Unix seconds
+    timestamp: int
     evidence: str
     hints: str
     verdict: Mapping[str, Any]
+    name: str = ""
+    project: str = ""
+    config: str = "{}"
+    tags: str = "[]"
+    gpu_name: str = ""
+    gpu_count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,18 +67,28 @@ class Delivery:
         key: the `Idempotency-Key`, else a hash of the body.
         workload: the workload's uid, else the pod's name.
         source: where it comes from (`wandb`).
-        received: Unix seconds.
+        received: when, by the processor's clock.
     """
 
     key: str
     workload: str
     source: str
-    received: float
+    received: int
     run_id: str = ""
     pod: Mapping[str, str] = field(default_factory=dict)  # pod_uid, pod_name, namespace: what is known
     points: Sequence[Stored] = ()
     entries: Sequence[Entry] = ()
+    events: Sequence[Event] = ()  # which are no entries
     detections: Sequence[Detection] = ()
+
+
+class Position(NamedTuple):
+    """Where a page of points ends: the next one begins behind it."""
+
+    timestamp: int
+    name: str
+    step: int
+    series: int  # 0 among iterations
 
 
 class StoreError(Exception):
@@ -77,7 +106,8 @@ class Busy(Exception):
 class Store(Protocol):
     """A database. One thread writes; any thread may ask.
 
-    Questions raise StoreError when the database cannot answer.
+    Questions raise StoreError when the database cannot answer. A run is asked for by its number,
+    `identity.run_id(workload, run)`.
     """
 
     def write(self, deliveries: Sequence[Delivery]) -> list[bool]:
@@ -89,9 +119,11 @@ class Store(Protocol):
             Exception: nothing of them was stored, because of what one of them holds.
         """
 
+    # What the service answers.
+
     def detection(self, workload: str) -> dict[str, Any] | None:
         """Return the merged verdict of a workload: framework, framework_layer, wrapper_framework,
-        base_framework, confidence, method, indicators and `detected_at` (Unix seconds).
+        base_framework, confidence, method, indicators and `detected_at`.
 
         Of several records the most confident speaks, of equals the latest.
         """
@@ -107,35 +139,137 @@ class Store(Protocol):
         workload: str,
         source: str = "",
         names: Sequence[str] = (),
-        start: float | None = None,
-        end: float | None = None,
+        start: int | None = None,
+        end: int | None = None,
         limit: int = 1_000_000,
+        after: Position | None = None,
     ) -> list[dict[str, Any]]:
-        """Return `{metric_name, value, timestamp, iteration, data_source}`, by time, name and step.
+        """Return `{metric_name, value, timestamp, iteration, data_source, run_id, series}` of at most
+        `limit` points behind `after`, by time, name, step and series.
 
-        Times are Unix seconds, both bounds included; no names: all metrics; at most `limit` points, the
-        earliest.
+        Both bounds included; no names: all metrics. `series` is a number, for `Position`.
         """
 
     def iterations(
         self,
         workload: str,
         source: str = "",
-        start: float | None = None,
-        end: float | None = None,
+        start: int | None = None,
+        end: int | None = None,
         limit: int = 1_000_000,
+        after: Position | None = None,
     ) -> list[dict[str, Any]]:
-        """Return when each step was first reported, and its target where one was, as `points` does.
+        """Return when each step was first reported, and its target where one was, as `points` does, by
+        time, name and step.
 
-        `metric_name` is `iteration`, the value being the step, or `target_iteration`.
+        `metric_name` is `iteration`, the value being the step, or `target_iteration`; no run or series.
         """
 
     def workloads(self, search: str = "", limit: int = 100, offset: int = 0) -> dict[str, Any]:
-        """Return `{workloads: [{uid, framework, runs, points, first_seen, last_seen}], total_count}`."""
+        """Return `{workloads: [{uid, framework, runs, points, first_seen, last_seen}], total_count}`, the
+        latest seen first.
 
-    def runs(self, workload: str) -> list[dict[str, Any]]:
-        """Return `{run_id, name, project, config, tags, started, last_seen, points, last_step}`, newest
-        first."""
+        `search` is part of a name: the workload's, its pods', or its runs' ids, names and projects; case
+        does not count (of ASCII letters).
+        """
+
+    # What the page asks.
+
+    def runs(
+        self,
+        now: int,
+        workload: str | None = None,
+        search: str = "",
+        states: Sequence[str] = (),
+        limit: int = 100,
+        offset: int = 0,
+    ) -> dict[str, Any]:
+        """Return `{runs: [...], total_count}`, the latest seen first; of all workloads unless one is named.
+
+        A run: id (its number), workload, run_id, name, project, tags, state, host, framework, gpu_name,
+        gpu_count, started, ended, last_seen, points, last_step, exit_code, cause, and `loss`, None or
+        `{name, value}`: the last value of the metric that is its loss by name.
+
+        `state`: `finished` or `failed`, as its last event says; else `crashed`, if nothing was heard of
+        it for `CRASHED_AFTER`; else `running`. No states: all. `search` as in `workloads`.
+        """
+
+    def run(self, run: int, now: int) -> dict[str, Any] | None:
+        """Return a run as in `runs`, with config, and evidence, hints and verdict of its latest
+        detection record (None if there is none); pods: `[{pod_uid, pod_name, namespace}]`."""
+
+    def metrics(self, run: int) -> list[dict[str, Any]]:
+        """Return `{name, source, tags, count, first_step, last_step, first_ts, last_ts, last_value}` of
+        each series of a run, by name."""
+
+    def entries(
+        self, run: int, limit: int, before: tuple[int, int] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return `{id, step, timestamp, source, data}` of log entries, the latest first.
+
+        `before`: timestamp and id of the last one of the page before this one.
+        """
+
+    def marks(self, run: int, limit: int) -> list[dict[str, Any]]:
+        """Return `{name, step, timestamp, value}` of what was logged as `NaN`, `Infinity` or `-Infinity`,
+        by step: a log entry's field whose value is that text."""
+
+    def series(
+        self,
+        runs: Sequence[int],
+        names: Sequence[str],
+        axis: str,
+        start: int,
+        width: int,
+        buckets: int,
+    ) -> list[dict[str, Any]]:
+        """Return `{run, name, source, tags, bucket, min, max, mean, count}` of each series with points in
+        sight; the last five are lists of equal length, by bucket.
+
+        A point's place on the axis is its step (`step`), its time (`time`), or its time since its run
+        started (`relative`); its bucket is `(place - start) // width`, from 0 to `buckets` - 1.
+        """
+
+    def extent(self, runs: Sequence[int], names: Sequence[str], axis: str) -> tuple[int, int] | None:
+        """Return the first and the last place of those series on the axis; None: there are no points."""
+
+    def changes(
+        self, after: int, runs: Sequence[int] = (), limit: int = 10_000
+    ) -> list[tuple[int, int, int | None, int | None]]:
+        """Return (seq, run, first_step, last_step) of what was committed after change `after`, in order;
+        no runs: of all. First and last step are those of new points; None: something else changed."""
+
+    def newest_change(self) -> tuple[int, int]:
+        """Return the oldest change that is still known, and the newest; (0, 0): there was none."""
+
+    # What keeps it small. Each is one short transaction, so that no delivery waits for long.
+
+    def forget(self, before: int, rows: int) -> int:
+        """Remove about `rows` rows of workloads that were not seen since; return how many were removed.
+
+        0: nothing is left to be removed.
+        """
+
+    def thin(self, before: int, keep: int, rows: int) -> int:
+        """Thin out points of runs that have ended (or crashed) and were not seen since; return how many
+        points were read, 0: nothing is left to be done.
+
+        Of each series about `keep` points stay: first, last, lowest and highest of each stretch of steps.
+        """
+
+    def prune(self, batches: int, changes: int, rows: int) -> int:
+        """Remove about `rows` keys of batches, and changes, older than that; return how many."""
+
+    def sizes(self) -> dict[str, int]:
+        """Return how much there is: workloads, runs, series, points, log_entries, detections, batches,
+        and bytes, of which free_bytes can be given back by `vacuum`."""
+
+    def vacuum(self) -> None:
+        """Give back the room of what was removed; ingest waits meanwhile on SQLite."""
+
+    def export(self, run: int) -> Iterator[tuple[str, str, str, int, int, float]]:
+        """Yield (metric, source, tags as JSON, step, timestamp, value) of a run's points, by series, step
+        and time, without holding them all."""
 
     def check(self) -> None:
         """Raise an exception if questions cannot be answered or nothing can be written."""

@@ -75,8 +75,8 @@ class SqliteStore:
         workload: str,
         source: str = "",
         names: Sequence[str] = (),
-        start: float | None = None,
-        end: float | None = None,
+        start: int | None = None,
+        end: int | None = None,
         limit: int = 1_000_000,
     ) -> list[dict[str, Any]]:
         """Return the earliest `limit` points of the metrics, by time, name and step."""
@@ -87,8 +87,8 @@ class SqliteStore:
         self,
         workload: str,
         source: str = "",
-        start: float | None = None,
-        end: float | None = None,
+        start: int | None = None,
+        end: int | None = None,
         limit: int = 1_000_000,
     ) -> list[dict[str, Any]]:
         """Return when each step was first reported, the earliest `limit` of them."""

@@ -10,8 +10,8 @@ def ask_iterations(
     connection: sqlite3.Connection,
     workload: str,
     source: str,
-    start: float | None,
-    end: float | None,
+    start: int | None,
+    end: int | None,
     limit: int,
 ) -> list[dict[str, Any]]:
     """Answer `Store.iterations`: of each step the earliest report, of equals the first source's name.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .. import StoreError
 
-APPLICATION = 0x504C5750  # "PLWP" in the file's header says that it is ours
+APPLICATION = 0x504C5450  # "PLTP" in the file's header says that it is ours
 PATIENCE = 10  # seconds to wait for another process
 
 

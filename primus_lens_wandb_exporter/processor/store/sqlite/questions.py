@@ -1,4 +1,4 @@
-"""The questions to the SQLite store, each one statement or two; times are Unix seconds."""
+"""The questions to the SQLite store, each one statement or two; times are Unix microseconds."""
 
 from __future__ import annotations
 
@@ -81,8 +81,8 @@ def ask_points(
     workload: str,
     source: str,
     names: Sequence[str],
-    start: float | None,
-    end: float | None,
+    start: int | None,
+    end: int | None,
     limit: int,
 ) -> list[dict[str, Any]]:
     """Answer `Store.points`; series that lie outside the bounds are not read."""

@@ -23,8 +23,27 @@ ON CONFLICT (id) DO UPDATE SET
 """
 
 DESCRIBE_RUN = """
-UPDATE run SET name = :name, project = :project, config = :config, tags = :tags, described = :ts
+UPDATE run SET
+    name = :name, project = :project, config = :config, tags = :tags,
+    framework = :framework, gpu_name = :gpu_name, gpu_count = :gpu_count, described = :ts
 WHERE id = :run AND (described IS NULL OR described <= :ts)
+"""
+
+BEGIN_RUN = """
+UPDATE run SET
+    announced = :timestamp, host = :host,
+    outcome = CASE WHEN ended > :timestamp THEN outcome ELSE '' END,
+    exit_code = CASE WHEN ended > :timestamp THEN exit_code END,
+    cause = CASE WHEN ended > :timestamp THEN cause ELSE '' END,
+    ended = CASE WHEN ended > :timestamp THEN ended END
+WHERE id = :run AND (announced IS NULL OR announced <= :timestamp)
+"""
+
+END_RUN = """
+UPDATE run SET
+    ended = :timestamp, outcome = :kind, exit_code = :exit_code, cause = :cause,
+    host = CASE host WHEN '' THEN :host ELSE host END
+WHERE id = :run AND ifnull(announced, 0) <= :timestamp AND ifnull(ended, 0) <= :timestamp
 """
 
 ADD_ENTRY = """
@@ -62,5 +81,7 @@ COUNT_IN_RUN = """
 UPDATE run SET points = points + :added, last_step = max(ifnull(last_step, :last), :last)
 WHERE id = :run
 """
+
+ADD_CHANGE = "INSERT INTO change (at, run, first_step, last_step) VALUES (?, ?, ?, ?)"
 
 COUNT_IN_WORKLOAD = "UPDATE workload SET points = points + ? WHERE uid = ?"

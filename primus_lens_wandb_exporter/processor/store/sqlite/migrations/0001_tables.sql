@@ -1,14 +1,16 @@
--- What is stored, and where it hangs: workload - run - series - point. Times are Unix seconds.
+-- What is stored, and where it hangs: workload - run - series - point.
+-- Times are Unix microseconds: whole numbers, which every engine and replica compares alike.
 
 CREATE TABLE batch (
     key TEXT PRIMARY KEY,
-    received REAL NOT NULL
+    received INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX batch_by_age ON batch (received);
 
 CREATE TABLE workload (
     uid TEXT PRIMARY KEY,
-    first_seen REAL NOT NULL,
-    last_seen REAL NOT NULL,
+    first_seen INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL,
     points INTEGER NOT NULL
 ) WITHOUT ROWID;
 
@@ -17,8 +19,8 @@ CREATE TABLE pod (
     pod_uid TEXT NOT NULL,
     pod_name TEXT NOT NULL,
     namespace TEXT NOT NULL,
-    first_seen REAL NOT NULL,
-    last_seen REAL NOT NULL,
+    first_seen INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL,
     PRIMARY KEY (workload, pod_uid, pod_name)
 ) WITHOUT ROWID;
 
@@ -27,17 +29,30 @@ CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     workload TEXT NOT NULL,
     run_id TEXT NOT NULL,
-    started REAL NOT NULL,
-    last_seen REAL NOT NULL,
+    started INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL,
     points INTEGER NOT NULL,
     last_step INTEGER,
+    -- of its latest detection record
+    described INTEGER, -- the time of that record
     name TEXT NOT NULL DEFAULT '',
     project TEXT NOT NULL DEFAULT '',
     config TEXT NOT NULL DEFAULT '{}',
     tags TEXT NOT NULL DEFAULT '[]',
-    described REAL, -- the time of the record that name, project, config and tags are from
+    framework TEXT NOT NULL DEFAULT '',
+    gpu_name TEXT NOT NULL DEFAULT '',
+    gpu_count INTEGER,
+    -- of its events
+    host TEXT NOT NULL DEFAULT '',
+    announced INTEGER, -- when it last began
+    ended INTEGER,
+    outcome TEXT NOT NULL DEFAULT '', -- finished, failed; '' while nothing was said
+    exit_code INTEGER,
+    cause TEXT NOT NULL DEFAULT '',
+    thinned INTEGER, -- when its points were thinned out
     UNIQUE (workload, run_id)
 );
+CREATE INDEX run_by_age ON run (last_seen);
 
 CREATE TABLE series (
     id INTEGER PRIMARY KEY,
@@ -47,8 +62,8 @@ CREATE TABLE series (
     tags TEXT NOT NULL, -- a JSON object
     first_step INTEGER NOT NULL,
     last_step INTEGER NOT NULL,
-    first_ts REAL NOT NULL,
-    last_ts REAL NOT NULL,
+    first_ts INTEGER NOT NULL,
+    last_ts INTEGER NOT NULL,
     last_value REAL NOT NULL,
     count INTEGER NOT NULL
 );
@@ -57,7 +72,7 @@ CREATE INDEX series_of_run ON series (run, name);
 CREATE TABLE point (
     series_id INTEGER NOT NULL,
     step INTEGER NOT NULL,
-    ts REAL NOT NULL,
+    ts INTEGER NOT NULL,
     value REAL NOT NULL,
     PRIMARY KEY (series_id, step, ts)
 ) WITHOUT ROWID;
@@ -66,19 +81,20 @@ CREATE TABLE log_entry (
     id INTEGER PRIMARY KEY,
     run INTEGER NOT NULL,
     step INTEGER NOT NULL,
-    ts REAL NOT NULL,
+    ts INTEGER NOT NULL,
     source TEXT NOT NULL,
     data TEXT NOT NULL, -- JSON
     digest INTEGER NOT NULL -- of data
 );
 CREATE UNIQUE INDEX log_entry_once ON log_entry (run, step, ts, digest);
+CREATE INDEX log_entry_by_time ON log_entry (run, ts);
 
 CREATE TABLE detection (
     id INTEGER PRIMARY KEY,
     workload TEXT NOT NULL,
     run INTEGER NOT NULL,
     source TEXT NOT NULL,
-    ts REAL NOT NULL,
+    ts INTEGER NOT NULL,
     confidence REAL NOT NULL,
     framework TEXT NOT NULL,
     verdict TEXT NOT NULL, -- JSON, as are evidence and hints
@@ -88,3 +104,13 @@ CREATE TABLE detection (
 );
 CREATE UNIQUE INDEX detection_once ON detection (run, ts, digest);
 CREATE INDEX detection_by_trust ON detection (workload, confidence, ts, framework);
+
+-- What was stored in which order, for those who follow it: a row for each run that a commit touched.
+CREATE TABLE change (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    run INTEGER NOT NULL,
+    first_step INTEGER, -- of the new points; NULL: there were none
+    last_step INTEGER
+);
+CREATE INDEX change_by_age ON change (at);
