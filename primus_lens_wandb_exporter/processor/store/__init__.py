@@ -166,8 +166,9 @@ class Store(Protocol):
         """
 
     def workloads(self, search: str = "", limit: int = 100, offset: int = 0) -> dict[str, Any]:
-        """Return `{workloads: [{uid, framework, runs, points, first_seen, last_seen}], total_count}`, the
-        latest seen first.
+        """Return `{workloads: [{uid, framework, runs, points, first_seen, last_seen}], total_count}`.
+
+        The latest seen first.
 
         `search` is part of a name: the workload's, its pods', or its runs' ids, names and projects; case
         does not count (of ASCII letters).
@@ -184,7 +185,7 @@ class Store(Protocol):
         limit: int = 100,
         offset: int = 0,
     ) -> dict[str, Any]:
-        """Return `{runs: [...], total_count}`, the latest seen first; of all workloads unless one is named.
+        """Return `{runs: [...], total_count}`, the latest seen first; of all workloads or of one.
 
         A run: id (its number), workload, run_id, name, project, tags, state, host, framework, gpu_name,
         gpu_count, started, ended, last_seen, points, last_step, exit_code, cause, and `loss`, None or
@@ -211,8 +212,10 @@ class Store(Protocol):
         """
 
     def marks(self, run: int, limit: int) -> list[dict[str, Any]]:
-        """Return `{name, step, timestamp, value}` of what was logged as `NaN`, `Infinity` or `-Infinity`,
-        by step: a log entry's field whose value is that text."""
+        """Return `{name, step, timestamp, value}` of what was logged as `NaN`, `Infinity`, `-Infinity`.
+
+        By step; each is a log entry's field whose value is that text.
+        """
 
     def series(
         self,
@@ -223,8 +226,9 @@ class Store(Protocol):
         width: int,
         buckets: int,
     ) -> list[dict[str, Any]]:
-        """Return `{run, name, source, tags, bucket, min, max, mean, count}` of each series with points in
-        sight; the last five are lists of equal length, by bucket.
+        """Return `{run, name, source, tags, bucket, min, max, mean, count}` of each series in sight.
+
+        The last five are lists of equal length, by bucket.
 
         A point's place on the axis is its step (`step`), its time (`time`), or its time since its run
         started (`relative`); its bucket is `(place - start) // width`, from 0 to `buckets` - 1.
@@ -254,7 +258,7 @@ class Store(Protocol):
         """Thin out points of runs that have ended (or crashed) and were not seen since; return how many
         points were read, 0: nothing is left to be done.
 
-        Of each series about `keep` points stay: first, last, lowest and highest of each stretch of steps.
+        Of each series about `keep` stay: first, last, lowest and highest of each stretch of steps.
         """
 
     def prune(self, batches: int, changes: int, rows: int) -> int:
@@ -268,8 +272,10 @@ class Store(Protocol):
         """Give back the room of what was removed; ingest waits meanwhile on SQLite."""
 
     def export(self, run: int) -> Iterator[tuple[str, str, str, int, int, float]]:
-        """Yield (metric, source, tags as JSON, step, timestamp, value) of a run's points, by series, step
-        and time, without holding them all."""
+        """Yield (metric, source, tags as JSON, step, timestamp, value) of a run's points.
+
+        By series, step and time, without holding them all.
+        """
 
     def check(self) -> None:
         """Raise an exception if questions cannot be answered or nothing can be written."""

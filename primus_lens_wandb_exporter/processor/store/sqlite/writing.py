@@ -81,7 +81,8 @@ def _note_runs(connection: sqlite3.Connection, delivery: Delivery) -> None:
     for detection in delivery.detections:
         times[detection.run_id].append(detection.timestamp)
     times[delivery.run_id] += [point.timestamp for point in delivery.points]
-    times[delivery.run_id] += [entry.timestamp for entry in (*delivery.entries, *delivery.events)]
+    times[delivery.run_id] += [entry.timestamp for entry in delivery.entries]
+    times[delivery.run_id] += [event.timestamp for event in delivery.events]
     for run, stamps in times.items():
         started = min(stamps, default=delivery.received)
         row = (run_id(delivery.workload, run), delivery.workload, run, started, delivery.received)
