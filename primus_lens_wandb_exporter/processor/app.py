@@ -18,6 +18,8 @@ from .ingest.decode import KINDS
 from .ingest.receive import Ingest
 from .meters import Meters
 from .query.contract import Query
+from .query.runs import Runs
+from .query.series import Curves
 from .refusal import Refusal
 from .settings import Settings
 from .store import Store
@@ -26,6 +28,7 @@ from .watch import Watch
 
 _BASE = "/api/v1"
 _WORKLOAD = _BASE + "/workloads/{uid}"
+_RUN = _BASE + "/runs/{run}"
 _log = logging.getLogger(__name__)
 
 
@@ -38,7 +41,7 @@ def make_app(
     """Return the application; `log` takes one line of JSON a request. It closes nothing it is given."""
     meters = Meters(lambda: writer.waiting)
     ingest = Ingest(settings, writer, meters)
-    query = Query(settings, store)
+    query, runs = Query(settings, store), Runs(settings, store)
 
     async def health(request: Request) -> Response:
         return answer({"status": "ok"})
@@ -76,12 +79,18 @@ def make_app(
         Route("/ready", ready),
         Route("/metrics", metrics),
         Route(f"{_BASE}/workloads", query.workloads),
-        Route(f"{_WORKLOAD}/runs", query.runs),
+        Route(f"{_WORKLOAD}/runs", runs.of_workload),
         Route(f"{_WORKLOAD}/framework-detection", query.detection),
         Route(f"{_WORKLOAD}/metrics/sources", query.sources),
         Route(f"{_WORKLOAD}/metrics/available", query.available),
         Route(f"{_WORKLOAD}/metrics/data", query.data),
         Route(f"{_WORKLOAD}/metrics/iteration-times", query.iteration_times),
+        Route(f"{_BASE}/runs", runs.all),
+        Route(_RUN, runs.one),
+        Route(f"{_RUN}/metrics", runs.metrics),
+        Route(f"{_RUN}/logs", runs.logs),
+        Route(f"{_RUN}/marks", runs.marks),
+        Route(f"{_BASE}/series", Curves(settings, store).series),
     ]
     routes = [*posts, *gets]
     paths = [route.path for route in routes]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,14 +14,12 @@ from ..auth import require
 from ..refusal import Refusal
 from ..settings import Settings
 from ..store import Store
+from .outside import all_in_milliseconds, in_milliseconds
+from .parameters import MILLISECOND, read_moment, read_page, read_search, read_whole
 
-_LARGEST_PAGE = 1000
 _MOST_POINTS = 1_000_000  # of one answer
 _USUAL_POINTS = 100_000
 _AT_ONCE = 3  # answers of points, which take memory
-_LONGEST_SEARCH = 256  # characters
-_MILLISECOND = 1000  # microseconds
-_TIMES = ("detected_at", "first_seen", "last_seen", "started", "timestamp")
 
 
 class Query:
@@ -42,7 +39,7 @@ class Query:
         found = self._store.detection(workload)
         if found is None:
             raise Refusal(404, "unknown", f"no framework was detected for workload {workload!r}")
-        return answer({"workload_uid": workload, **_in_milliseconds(found)})
+        return answer({"workload_uid": workload, **in_milliseconds(found)})
 
     def sources(self, request: Request) -> Response:
         """Answer the data sources of a workload."""
@@ -76,21 +73,9 @@ class Query:
     def workloads(self, request: Request) -> Response:
         """Answer a page of the workloads whose name holds `search`."""
         require(request, self._settings.read_token)
-        search = request.query_params.get("search", "")
-        if len(search) > _LONGEST_SEARCH:
-            _refuse(f"search: expected at most {_LONGEST_SEARCH} characters")
-        found = self._store.workloads(
-            search=search,
-            limit=_whole(request, "limit", 100, _LARGEST_PAGE),
-            offset=_whole(request, "offset", 0, 2**63 - 1),
-        )
-        return answer({**found, "workloads": _all_in_milliseconds(found["workloads"])})
-
-    def runs(self, request: Request) -> Response:
-        """Answer the runs of a workload."""
-        workload = self._workload(request)
-        found = _all_in_milliseconds(self._store.runs(workload))
-        return answer({"workload_uid": workload, "runs": found, "total_count": len(found)})
+        limit, offset = read_page(request)
+        found = self._store.workloads(read_search(request), limit, offset)
+        return answer({**found, "workloads": all_in_milliseconds(found["workloads"])})
 
     def _workload(self, request: Request) -> str:
         require(request, self._settings.read_token)
@@ -99,8 +84,8 @@ class Query:
     def _points(self, request: Request, ask: Any, **what: Any) -> Response:
         workload = self._workload(request)
         source = request.query_params.get("data_source", "")
-        start, end = _moment(request, "start", 0), _moment(request, "end", _MILLISECOND - 1)
-        limit = _whole(request, "limit", _USUAL_POINTS, _MOST_POINTS)
+        start, end = read_moment(request, "start", 0), read_moment(request, "end", MILLISECOND - 1)
+        limit = read_whole(request, "limit", _USUAL_POINTS, _MOST_POINTS)
         if not self._points_at_once.acquire(blocking=False):
             raise Refusal(429, "busy", "too many questions at once", {"Retry-After": "1"})
         try:
@@ -109,7 +94,7 @@ class Query:
                 {
                     "workload_uid": workload,
                     "data_source": source,
-                    "data": _all_in_milliseconds(found[:limit]),
+                    "data": all_in_milliseconds(found[:limit]),
                     "total_count": len(found[:limit]),
                     "truncated": len(found) > limit,
                 }
@@ -125,35 +110,3 @@ def parse_names(text: str) -> Sequence[str]:
         text = text[1:-1]
     names = [name.strip() for name in text.split(",") if name.strip()]
     return [] if names == ["all"] else names
-
-
-def _moment(request: Request, name: str, after: int) -> int | None:
-    """Return a bound in microseconds, so many after it."""
-    text = request.query_params.get(name, "").strip()
-    if not text:
-        return None
-    if not re.fullmatch(r"-?[0-9]{1,15}", text):
-        _refuse(f"{name}: expected Unix milliseconds")
-    return int(text) * _MILLISECOND + after
-
-
-def _whole(request: Request, name: str, default: int, largest: int) -> int:
-    text = request.query_params.get(name, "").strip()
-    if not text:
-        return default
-    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > largest:
-        _refuse(f"{name}: expected a whole number between 0 and {largest}")
-    return int(text)
-
-
-def _in_milliseconds(row: Mapping[str, Any]) -> dict[str, Any]:
-    times = {name: row[name] // _MILLISECOND for name in _TIMES if row.get(name) is not None}
-    return {**row, **times}
-
-
-def _all_in_milliseconds(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [_in_milliseconds(row) for row in rows]
-
-
-def _refuse(error: str) -> NoReturn:
-    raise Refusal(400, "invalid", error)

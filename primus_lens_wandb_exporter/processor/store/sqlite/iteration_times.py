@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from .. import Position
+from .questions import POINT, place
+
 
 def ask_iterations(
     connection: sqlite3.Connection,
@@ -13,6 +16,7 @@ def ask_iterations(
     start: int | None,
     end: int | None,
     limit: int,
+    after: Position | None,
 ) -> list[dict[str, Any]]:
     """Answer `Store.iterations`: of each step the earliest report, of equals the first source's name.
 
@@ -28,10 +32,19 @@ def ask_iterations(
         "), first AS (SELECT step, min(ts) AS ts, source FROM report GROUP BY step),"
         " target AS ("
         "  SELECT step, max(ts), value FROM report WHERE name = 'target_iteration' GROUP BY step"
-        ") SELECT 'iteration' AS name, CAST(step AS REAL), ts, step, source FROM first"
-        " UNION ALL SELECT 'target_iteration', value, first.ts, step, source"
-        " FROM target JOIN first USING (step) ORDER BY ts, step, name LIMIT :limit",
-        {"workload": workload, "source": source, "start": start, "end": end, "limit": limit},
+        "), row AS ("
+        "  SELECT 'iteration' AS name, CAST(step AS REAL), ts, step, source FROM first"
+        "  UNION ALL SELECT 'target_iteration', value, first.ts, step, source"
+        "  FROM target JOIN first USING (step)"
+        ") SELECT * FROM row WHERE :after IS NULL OR (ts, name, step) > (:after, :name, :step)"
+        " ORDER BY ts, name, step LIMIT :limit",
+        {
+            "workload": workload,
+            "source": source,
+            "start": start,
+            "end": end,
+            "limit": limit,
+            **place(after),
+        },
     )
-    keys = ("metric_name", "value", "timestamp", "iteration", "data_source")
-    return [dict(zip(keys, row)) for row in rows]
+    return [dict(zip(POINT, row)) for row in rows]

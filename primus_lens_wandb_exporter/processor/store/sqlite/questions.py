@@ -7,6 +7,10 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from .. import Position
+
+POINT = ("metric_name", "value", "timestamp", "iteration", "data_source", "run_id", "series")
+
 SEARCH = """
     :search = '' OR uid LIKE :like ESCAPE '!'
     OR EXISTS (SELECT 1 FROM pod WHERE workload = uid AND pod_name LIKE :like ESCAPE '!')
@@ -84,16 +88,19 @@ def ask_points(
     start: int | None,
     end: int | None,
     limit: int,
+    after: Position | None,
 ) -> list[dict[str, Any]]:
     """Answer `Store.points`; series that lie outside the bounds are not read."""
     rows = connection.execute(
-        "SELECT series.name, value, ts, step, source"
+        "SELECT series.name, value, ts, step, source, run_id, series_id"
         " FROM run JOIN series ON series.run = run.id JOIN point ON series_id = series.id"
         " WHERE workload = :workload AND (:source = '' OR source = :source)"
         " AND (:names = '[]' OR series.name IN (SELECT value FROM json_each(:names)))"
         " AND (:start IS NULL OR (last_ts >= :start AND ts >= :start))"
         " AND (:end IS NULL OR (first_ts <= :end AND ts <= :end))"
-        " ORDER BY ts, series.name, step LIMIT :limit",
+        " AND (:after IS NULL OR (last_ts >= :after AND"
+        "  (ts, series.name, step, series_id) > (:after, :name, :step, :series)))"
+        " ORDER BY ts, series.name, step, series_id LIMIT :limit",
         {
             "workload": workload,
             "source": source,
@@ -101,33 +108,29 @@ def ask_points(
             "start": start,
             "end": end,
             "limit": limit,
+            **place(after),
         },
     )
-    keys = ("metric_name", "value", "timestamp", "iteration", "data_source")
-    return [dict(zip(keys, row)) for row in rows]
+    return [dict(zip(POINT, row)) for row in rows]
+
+
+def place(after: Position | None) -> dict[str, Any]:
+    """Return the parameters `after`, `name`, `step`, `series` of a statement; None: from the first."""
+    return dict(zip(("after", "name", "step", "series"), after or (None,) * 4))
 
 
 def ask_workloads(
     connection: sqlite3.Connection, search: str, limit: int, offset: int
 ) -> dict[str, Any]:
     """Answer `Store.workloads`; the framework and the runs are looked up for the page alone."""
-    pattern = search.replace("!", "!!").replace("%", "!%").replace("_", "!_")
-    asked = {"search": search, "like": f"%{pattern}%", "limit": limit, "offset": offset}
+    asked = {**like(search), "limit": limit, "offset": offset}
     (total,) = connection.execute(f"SELECT count(*) FROM workload WHERE {SEARCH}", asked).fetchone()
     rows = connection.execute(PAGE, asked)
     keys = ("uid", "framework", "runs", "points", "first_seen", "last_seen")
     return {"workloads": [dict(zip(keys, row)) for row in rows], "total_count": total}
 
 
-def ask_runs(connection: sqlite3.Connection, workload: str) -> list[dict[str, Any]]:
-    """Answer `Store.runs`."""
-    rows = connection.execute(
-        "SELECT run_id, name, project, config, tags, started, last_seen, points, last_step FROM run"
-        " WHERE workload = ? AND run_id <> '' ORDER BY started DESC, run_id",
-        (workload,),
-    )
-    keys = ("run_id", "name", "project", "config", "tags", "started", "last_seen", "points", "last_step")
-    runs = [dict(zip(keys, row)) for row in rows]
-    for run in runs:
-        run["config"], run["tags"] = json.loads(run["config"]), json.loads(run["tags"])
-    return runs
+def like(search: str) -> dict[str, str]:
+    """Return the parameters `search` and `like` of a statement that says `LIKE :like ESCAPE '!'`."""
+    pattern = search.replace("!", "!!").replace("%", "!%").replace("_", "!_")
+    return {"search": search, "like": f"%{pattern}%"}

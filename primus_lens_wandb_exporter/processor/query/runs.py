@@ -1,0 +1,124 @@
+"""`GET /runs…`: which runs there are, how they stand, and what they said."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..answer import answer
+from ..auth import require
+from ..refusal import Refusal
+from ..settings import Settings
+from ..store import Store
+from .outside import all_in_milliseconds, show_run
+from .parameters import (
+    LARGEST_PAGE,
+    MILLISECOND,
+    read_choices,
+    read_key,
+    read_page,
+    read_search,
+    read_whole,
+    refuse,
+)
+
+STATES = ("running", "finished", "failed", "crashed")
+_MOST_MARKS = 10_000
+
+
+class Runs:
+    """The paths of runs over one store; each is called on a thread of Starlette's pool.
+
+    A run that nobody knows has empty lists; only it itself is answered with 404.
+    """
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+
+    def all(self, request: Request) -> Response:
+        """Answer a page of the runs, of all workloads or of one."""
+        return self._page(request, request.query_params.get("workload") or None)
+
+    def of_workload(self, request: Request) -> Response:
+        """Answer a page of the runs of a workload, with their configs."""
+        return self._page(request, str(request.path_params["uid"]), with_config=True)
+
+    def one(self, request: Request) -> Response:
+        """Answer a run, with its config and its latest detection record."""
+        found = self._store.run(self._run(request), _now())
+        if found is None:
+            raise _unknown(request)
+        return answer(show_run(found))
+
+    def metrics(self, request: Request) -> Response:
+        """Answer what is known of each metric of a run."""
+        found = self._store.metrics(self._run(request))
+        for series in found:
+            series["first_time"] = series.pop("first_ts") // MILLISECOND
+            series["last_time"] = series.pop("last_ts") // MILLISECOND
+        return answer({"metrics": found, "total_count": len(found)})
+
+    def logs(self, request: Request) -> Response:
+        """Answer a page of the log entries of a run, the latest first."""
+        limit = read_whole(request, "limit", 100, LARGEST_PAGE)
+        run, before = self._run(request), _read_cursor(request)
+        found = self._store.entries(run, limit + 1, before)
+        page, rest = found[:limit], found[limit:]
+        behind = f"{page[-1]['timestamp']}-{page[-1]['id']}" if page and rest else None
+        for entry in page:
+            del entry["id"]
+        return answer({"entries": all_in_milliseconds(page), "next": behind})
+
+    def marks(self, request: Request) -> Response:
+        """Answer where a run logged what is no finite number."""
+        run = self._run(request)
+        limit = read_whole(request, "limit", 1000, _MOST_MARKS)
+        return answer({"marks": all_in_milliseconds(self._store.marks(run, limit))})
+
+    def _page(self, request: Request, workload: str | None, with_config: bool = False) -> Response:
+        require(request, self._settings.read_token)
+        search, states = read_search(request), read_choices(request, "state", STATES)
+        limit, offset = read_page(request)
+        now = _now()
+        found = self._store.runs(now, workload, search, states, limit, offset)
+        runs = found["runs"]
+        if with_config:
+            runs = [{**run, "config": _config(self._store.run(run["id"], now))} for run in runs]
+        head = {} if workload is None else {"workload_uid": workload}
+        return answer(
+            {**head, "runs": [show_run(run) for run in runs], "total_count": found["total_count"]}
+        )
+
+    def _run(self, request: Request) -> int:
+        require(request, self._settings.read_token)
+        found = read_key(request.path_params["run"])
+        if found is None:
+            raise _unknown(request)
+        return found
+
+
+def _config(run: dict[str, Any] | None) -> Any:
+    return run["config"] if run else {}
+
+
+def _unknown(request: Request) -> Refusal:
+    return Refusal(404, "unknown", f"there is no run {request.path_params['run']!r}")
+
+
+def _read_cursor(request: Request) -> tuple[int, int] | None:
+    text = request.query_params.get("cursor", "")
+    if not text:
+        return None
+    found = re.fullmatch(r"(-?[0-9]{1,18})-([0-9]{1,18})", text)
+    if not found:
+        refuse("cursor: expected what `next` was in the answer before")
+    return int(found.group(1)), int(found.group(2))
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,101 @@
+"""`GET /series`: the curves of several runs on a grid that they share, down-sampled in the database."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ..answer import answer
+from ..auth import require
+from ..refusal import Refusal
+from ..settings import Settings
+from ..store import Store
+from .outside import key_of
+from .parameters import MILLISECOND, read_keys, read_whole, refuse
+
+AXES = {"step": 1, "time": MILLISECOND, "relative": MILLISECOND}  # of the store's units in ours
+MOST_RUNS = 20
+MOST_METRICS = 100
+MOST_BUCKETS = 2000
+_MOST_CELLS = 400_000  # of all series together: an answer of about 40 MB
+_AT_ONCE = 3
+_FAR = 2**61  # of two places within, each engine can take the difference
+_WIDEST = 10**15
+
+
+class Curves:
+    """The path over one store; it is called on a thread of Starlette's pool."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._settings = settings
+        self._store = store
+        self._at_once = threading.BoundedSemaphore(_AT_ONCE)
+
+    def series(self, request: Request) -> Response:
+        """Answer minimum, maximum, mean and count of each bucket in which there is a point."""
+        require(request, self._settings.read_token)
+        runs = read_keys(request, MOST_RUNS)
+        axis = request.query_params.get("axis", "").strip() or "step"
+        if axis not in AXES:
+            refuse(f"axis: expected of {', '.join(AXES)}")
+        names = list(dict.fromkeys(request.query_params.getlist("metric")))
+        if len(names) > MOST_METRICS:
+            refuse(f"metric: expected at most {MOST_METRICS}")
+        if not self._at_once.acquire(blocking=False):
+            raise Refusal(429, "busy", "too many questions at once", {"Retry-After": "1"})
+        try:
+            return answer(self._sample(request, runs, names or self._all_names(runs), axis))
+        finally:
+            self._at_once.release()
+
+    def _sample(self, request: Request, runs: list[int], names: list[str], axis: str) -> dict[str, Any]:
+        unit = AXES[axis]
+        extent = self._store.extent(runs, names, axis) if runs and names else None
+        first, last = (place // unit for place in extent or (0, 0))
+        start = _read_place(request, "start", max(first, -_FAR))
+        end = _read_place(request, "end", min(max(last, start), _FAR))
+        if end < start:
+            refuse("end: expected no less than start")
+        width, buckets = _read_grid(request, end - start + 1, len(runs) * len(names))
+        found = []
+        if extent:
+            found = self._store.series(runs, names, axis, start * unit, width * unit, buckets)
+        order = {run: index for index, run in enumerate(runs)}
+        found.sort(key=lambda one: (one["name"], order[one["run"]], one["source"], str(one["tags"])))
+        series = [{**one, "run": key_of(one["run"])} for one in found]
+        return {"axis": axis, "start": start, "width": width, "buckets": buckets, "series": series}
+
+    def _all_names(self, runs: list[int]) -> list[str]:
+        """Return the metrics of the runs, by name, as many as may be asked for."""
+        names = {series["name"] for run in runs for series in self._store.metrics(run)}
+        return sorted(names)[:MOST_METRICS]
+
+
+def _read_place(request: Request, name: str, default: int) -> int:
+    text = request.query_params.get(name, "").strip()
+    if not text:
+        return default
+    if not re.fullmatch(r"-?[0-9]{1,15}", text):
+        refuse(f"{name}: expected a whole number of at most 15 digits")
+    return int(text)
+
+
+def _read_grid(request: Request, length: int, series: int) -> tuple[int, int]:
+    """Return the width of a bucket and how many there are: no more than were asked for.
+
+    Fewer where so many series were asked for that the answer would be too large.
+    """
+    most = max(1, min(MOST_BUCKETS, _MOST_CELLS // max(1, series)))
+    width = read_whole(request, "width", 0, _WIDEST)
+    if width:
+        buckets = -(-length // width)
+        if buckets > most:
+            refuse(f"width: expected at least {-(-length // most)}, for so many series and this range")
+        return width, buckets
+    wished = read_whole(request, "buckets", 1000, MOST_BUCKETS)
+    width = -(-length // max(1, min(wished, most)))
+    return width, -(-length // width)

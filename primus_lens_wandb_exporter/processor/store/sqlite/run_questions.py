@@ -1,0 +1,153 @@
+"""What is asked of runs: which there are, how they stand, and what they said besides numbers."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from .. import CRASHED_AFTER
+from ..loss import choose_loss
+from .questions import like
+
+KEYS = (
+    *("id", "workload", "run_id", "name", "project", "tags", "state", "host", "framework", "gpu_name"),
+    *("gpu_count", "started", "ended", "last_seen", "points", "last_step", "exit_code", "cause"),
+)
+
+STATE = """
+CASE WHEN outcome <> '' THEN outcome WHEN last_seen <= :silent THEN 'crashed' ELSE 'running' END
+"""
+
+ROW = f"""
+id, workload, run_id, name, project, tags, {STATE}, host, framework, gpu_name,
+gpu_count, started, ended, last_seen, points, last_step, exit_code, cause
+"""
+
+CHOSEN = f"""
+run_id <> ''
+AND (:workload IS NULL OR workload = :workload)
+AND (:states = '[]' OR {STATE} IN (SELECT value FROM json_each(:states)))
+AND (:search = '' OR run_id LIKE :like ESCAPE '!' OR name LIKE :like ESCAPE '!'
+    OR project LIKE :like ESCAPE '!' OR workload LIKE :like ESCAPE '!'
+    OR EXISTS (SELECT 1 FROM pod WHERE pod.workload = run.workload AND pod_name LIKE :like ESCAPE '!'))
+"""
+
+LOSSES = """
+SELECT run, name, last_value FROM series
+WHERE run IN (SELECT value FROM json_each(?)) AND name LIKE '%loss%' ORDER BY last_ts, id
+"""
+
+MARKS = """
+SELECT json_each.key, step, ts, json_each.value FROM log_entry, json_each(log_entry.data)
+WHERE run = ? AND (data LIKE '%"NaN"%' OR data LIKE '%Infinity"%')
+AND json_each.type = 'text' AND json_each.value IN ('NaN', 'Infinity', '-Infinity')
+ORDER BY step, ts, json_each.key LIMIT ?
+"""
+
+
+def ask_runs(
+    connection: sqlite3.Connection,
+    now: int,
+    workload: str | None,
+    search: str,
+    states: Sequence[str],
+    limit: int,
+    offset: int,
+) -> dict[str, Any]:
+    """Answer `Store.runs`; what belongs to a workload alone is no run."""
+    asked = {
+        "silent": now - CRASHED_AFTER,
+        "workload": workload,
+        "states": json.dumps(list(states)),
+        **like(search),
+        "limit": limit,
+        "offset": offset,
+    }
+    (total,) = connection.execute(f"SELECT count(*) FROM run WHERE {CHOSEN}", asked).fetchone()
+    rows = connection.execute(
+        f"SELECT {ROW} FROM run WHERE {CHOSEN}"
+        " ORDER BY last_seen DESC, started DESC, id LIMIT :limit OFFSET :offset",
+        asked,
+    )
+    return {"runs": _with_losses(connection, [_read_run(row) for row in rows]), "total_count": total}
+
+
+def ask_run(connection: sqlite3.Connection, run: int, now: int) -> dict[str, Any] | None:
+    """Answer `Store.run`."""
+    row = connection.execute(
+        f"SELECT {ROW}, config FROM run WHERE id = :run", {"run": run, "silent": now - CRASHED_AFTER}
+    ).fetchone()
+    if row is None:
+        return None
+    (found,) = _with_losses(connection, [_read_run(row)])
+    record = connection.execute(
+        "SELECT evidence, hints, verdict FROM detection WHERE run = ? ORDER BY ts DESC, id DESC LIMIT 1",
+        (run,),
+    ).fetchone()
+    evidence, hints, verdict = map(json.loads, record) if record else (None, None, None)
+    pods = connection.execute(
+        "SELECT pod_uid, pod_name, namespace FROM pod WHERE workload = ? ORDER BY pod_name, pod_uid",
+        (found["workload"],),
+    )
+    return {
+        **found,
+        "config": json.loads(row[-1]),
+        "evidence": evidence,
+        "hints": hints,
+        "verdict": verdict,
+        "pods": [dict(zip(("pod_uid", "pod_name", "namespace"), pod)) for pod in pods],
+    }
+
+
+def ask_metrics(connection: sqlite3.Connection, run: int) -> list[dict[str, Any]]:
+    """Answer `Store.metrics`."""
+    rows = connection.execute(
+        "SELECT name, source, tags, count, first_step, last_step, first_ts, last_ts, last_value"
+        " FROM series WHERE run = ? ORDER BY name, source, tags",
+        (run,),
+    )
+    keys = [column[0] for column in rows.description]
+    found = [dict(zip(keys, row)) for row in rows]
+    for series in found:
+        series["tags"] = json.loads(series["tags"])
+    return found
+
+
+def ask_entries(
+    connection: sqlite3.Connection, run: int, limit: int, before: tuple[int, int] | None
+) -> list[dict[str, Any]]:
+    """Answer `Store.entries`."""
+    behind = " AND (ts, id) < (?, ?)" if before else ""
+    rows = connection.execute(
+        f"SELECT id, step, ts, source, data FROM log_entry WHERE run = ?{behind}"
+        " ORDER BY ts DESC, id DESC LIMIT ?",
+        (run, *(before or ()), limit),
+    )
+    keys = ("id", "step", "timestamp", "source")
+    return [{**dict(zip(keys, row)), "data": json.loads(row[-1])} for row in rows]
+
+
+def ask_marks(connection: sqlite3.Connection, run: int, limit: int) -> list[dict[str, Any]]:
+    """Answer `Store.marks`."""
+    keys = ("name", "step", "timestamp", "value")
+    return [dict(zip(keys, row)) for row in connection.execute(MARKS, (run, limit))]
+
+
+def _read_run(row: Sequence[Any]) -> dict[str, Any]:
+    found = dict(zip(KEYS, row))
+    found["tags"] = json.loads(found["tags"])
+    return found
+
+
+def _with_losses(connection: sqlite3.Connection, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Add the loss; of several series of that name the latest."""
+    values: dict[int, dict[str, float]] = {run["id"]: {} for run in runs}
+    for run, name, value in connection.execute(LOSSES, (json.dumps(list(values)),)):
+        values[run][name] = value
+    for run in runs:
+        named = values[run["id"]]
+        loss = choose_loss(named)
+        run["loss"] = None if loss is None else {"name": loss, "value": named[loss]}
+    return runs
