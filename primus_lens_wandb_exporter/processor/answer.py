@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,8 +28,4 @@ def refuse(status: int, error: str, headers: Mapping[str, str] | None = None) ->
 
 
 def _respond(content: Any, status: int, headers: Mapping[str, str] | None) -> Response:
-    try:
-        encoded = msgspec.json.encode(content)
-    except OverflowError:  # an integer of more than 64 bits, which a config may hold
-        encoded = json.dumps(content).encode()
-    return Response(encoded, status, headers, "application/json")
+    return Response(msgspec.json.encode(content), status, headers, "application/json")

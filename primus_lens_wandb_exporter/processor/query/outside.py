@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from .parameters import MILLISECOND
 
 _TIMES = ("detected_at", "first_seen", "last_seen", "started", "ended", "timestamp")
+_TEXTS = ("config", "evidence", "hints")
 
 
 def in_milliseconds(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,5 +31,10 @@ def key_of(run: int) -> str:
 
 def show_run(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run with its key for its number."""
-    shown = in_milliseconds(run)
+    shown = {**in_milliseconds(run), **{name: as_it_came(run[name]) for name in _TEXTS if name in run}}
     return {"key": key_of(shown.pop("id")), **shown}
+
+
+def as_it_came(text: str | None) -> msgspec.Raw | None:
+    """Return JSON text as a part of an answer."""
+    return None if text is None else msgspec.Raw(text.encode())

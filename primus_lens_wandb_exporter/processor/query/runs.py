@@ -14,7 +14,7 @@ from ..auth import require
 from ..refusal import Refusal
 from ..settings import Settings
 from ..store import Store
-from .outside import all_in_milliseconds, show_run
+from .outside import all_in_milliseconds, as_it_came, show_run
 from .parameters import (
     LARGEST_PAGE,
     MILLISECOND,
@@ -72,6 +72,7 @@ class Runs:
         behind = f"{page[-1]['timestamp']}-{page[-1]['id']}" if page and rest else None
         for entry in page:
             del entry["id"]
+            entry["data"] = as_it_came(entry["data"])
         return answer({"entries": all_in_milliseconds(page), "next": behind})
 
     def marks(self, request: Request) -> Response:
@@ -103,7 +104,7 @@ class Runs:
 
 
 def _config(run: dict[str, Any] | None) -> Any:
-    return run["config"] if run else {}
+    return run["config"] if run else "{}"
 
 
 def _unknown(request: Request) -> Refusal:

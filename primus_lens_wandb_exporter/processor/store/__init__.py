@@ -197,7 +197,10 @@ class Store(Protocol):
 
     def run(self, run: int, now: int) -> dict[str, Any] | None:
         """Return a run as in `runs`, with config, and evidence, hints and verdict of its latest
-        detection record (None if there is none); pods: `[{pod_uid, pod_name, namespace}]`."""
+        detection record (None if there is none); pods: `[{pod_uid, pod_name, namespace}]`.
+
+        Config, evidence and hints are JSON texts as they came: numbers in them may be of any length.
+        """
 
     def metrics(self, run: int) -> list[dict[str, Any]]:
         """Return `{name, source, tags, count, first_step, last_step, first_ts, last_ts, last_value}` of
@@ -208,7 +211,7 @@ class Store(Protocol):
     ) -> list[dict[str, Any]]:
         """Return `{id, step, timestamp, source, data}` of log entries, the latest first.
 
-        `before`: timestamp and id of the last one of the page before this one.
+        Data is JSON text. `before`: timestamp and id of the last one of the page before this one.
         """
 
     def marks(self, run: int, limit: int) -> list[dict[str, Any]]:
@@ -227,6 +230,8 @@ class Store(Protocol):
         buckets: int,
     ) -> list[dict[str, Any]]:
         """Return `{run, name, source, tags, bucket, min, max, mean, count}` of each series in sight.
+
+        No names: all metrics, as in `extent`.
 
         The last five are lists of equal length, by bucket.
 

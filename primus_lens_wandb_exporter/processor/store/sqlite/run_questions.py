@@ -39,8 +39,10 @@ SELECT run, name, last_value FROM series
 WHERE run IN (SELECT value FROM json_each(?)) AND name LIKE '%loss%' ORDER BY last_ts, id
 """
 
+# SQLite reads JSON to a certain depth alone; an entry that is deeper has no marks.
 MARKS = """
-SELECT json_each.key, step, ts, json_each.value FROM log_entry, json_each(log_entry.data)
+SELECT json_each.key, step, ts, json_each.value
+FROM log_entry, json_each(CASE WHEN json_valid(data) THEN data ELSE '{}' END)
 WHERE run = ? AND (data LIKE '%"NaN"%' OR data LIKE '%Infinity"%')
 AND json_each.type = 'text' AND json_each.value IN ('NaN', 'Infinity', '-Infinity')
 ORDER BY step, ts, json_each.key LIMIT ?
@@ -86,17 +88,17 @@ def ask_run(connection: sqlite3.Connection, run: int, now: int) -> dict[str, Any
         "SELECT evidence, hints, verdict FROM detection WHERE run = ? ORDER BY ts DESC, id DESC LIMIT 1",
         (run,),
     ).fetchone()
-    evidence, hints, verdict = map(json.loads, record) if record else (None, None, None)
+    evidence, hints, verdict = record or (None, None, None)
     pods = connection.execute(
         "SELECT pod_uid, pod_name, namespace FROM pod WHERE workload = ? ORDER BY pod_name, pod_uid",
         (found["workload"],),
     )
     return {
         **found,
-        "config": json.loads(row[-1]),
+        "config": row[-1],
         "evidence": evidence,
         "hints": hints,
-        "verdict": verdict,
+        "verdict": verdict and json.loads(verdict),
         "pods": [dict(zip(("pod_uid", "pod_name", "namespace"), pod)) for pod in pods],
     }
 
@@ -125,8 +127,8 @@ def ask_entries(
         " ORDER BY ts DESC, id DESC LIMIT ?",
         (run, *(before or ()), limit),
     )
-    keys = ("id", "step", "timestamp", "source")
-    return [{**dict(zip(keys, row)), "data": json.loads(row[-1])} for row in rows]
+    keys = ("id", "step", "timestamp", "source", "data")
+    return [dict(zip(keys, row)) for row in rows]
 
 
 def ask_marks(connection: sqlite3.Connection, run: int, limit: int) -> list[dict[str, Any]]:

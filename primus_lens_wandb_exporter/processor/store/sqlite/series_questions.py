@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 PLACES = {  # on each axis: of a point, of a series' first and of its last point
-    "step": ("step", "first_step", "last_step"),
+    "step": ("step", "series.first_step", "series.last_step"),
     "time": ("ts", "first_ts", "last_ts"),
     "relative": ("ts - started", "first_ts - started", "last_ts - started"),
 }
@@ -18,7 +18,22 @@ series.run IN (SELECT value FROM json_each(:runs))
 AND (:names = '[]' OR series.name IN (SELECT value FROM json_each(:names)))
 """
 
+# Points lie by step: bucket after bucket can be read in their order, three times as fast as sorting.
+DENSE = """
+SELECT :series, n, min(value), max(value), avg(value), count(*) FROM temp.bucket CROSS JOIN point
+ON series_id = :series AND step >= :start + n * :width AND step < :start + (n + 1) * :width
+WHERE n < :buckets GROUP BY n
+"""
+
+SPARSE = """
+SELECT series_id, ({place} - :start) / :width AS bucket, min(value), max(value), avg(value), count(*)
+FROM series JOIN run ON run.id = series.run JOIN point ON series_id = series.id
+WHERE series.id IN (SELECT value FROM json_each(:sparse)) AND {place} BETWEEN :start AND :end
+GROUP BY series_id, bucket
+"""
+
 COLUMNS = ("bucket", "min", "max", "mean", "count")
+ENOUGH = 4  # points a bucket, for the way of the dense
 
 
 def ask_series(
@@ -31,32 +46,20 @@ def ask_series(
     buckets: int,
 ) -> list[dict[str, Any]]:
     """Answer `Store.series`; series that lie outside are not read."""
-    place, first, last = PLACES[axis]
-    asked = {
-        **_chosen(runs, names),
-        "start": start,
-        "end": start + width * buckets - 1,
-        "width": width,
-    }
-    found = {}
-    for identity, *row in connection.execute(
-        "SELECT series.id, run, series.name, source, series.tags FROM series JOIN run ON run.id = run"
-        f" WHERE {CHOSEN} AND {first} <= :end AND {last} >= :start",
-        asked,
-    ):
-        found[identity] = dict(zip(("run", "name", "source", "tags"), row))
+    _, first, last = PLACES[axis]
+    end = start + width * buckets - 1
     rows = connection.execute(
-        f"SELECT series_id, ({place} - :start) / :width AS bucket,"
-        " min(value), max(value), avg(value), count(*)"
-        " FROM series JOIN run ON run.id = series.run JOIN point ON series_id = series.id"
-        f" WHERE series.id IN (SELECT value FROM json_each(:found)) AND {place} BETWEEN :start AND :end"
-        " GROUP BY series_id, bucket",
-        {**asked, "found": json.dumps(list(found))},
-    )
+        "SELECT series.id, count, run, series.name, source, series.tags"
+        " FROM series JOIN run ON run.id = run"
+        f" WHERE {CHOSEN} AND {first} <= :end AND {last} >= :start ORDER BY series.id",
+        {**_chosen(runs, names), "start": start, "end": end},
+    ).fetchall()
+    found = {row[0]: dict(zip(("run", "name", "source", "tags"), row[2:])) for row in rows}
+    dense = [row[0] for row in rows if axis == "step" and row[1] >= ENOUGH * buckets]
+    asked = {"start": start, "end": end, "width": width, "buckets": buckets}
     columns: dict[int, list[list[Any]]] = {}
-    for identity, *cells in rows:
-        mine = columns.setdefault(identity, [[] for _ in COLUMNS])
-        for column, cell in zip(mine, cells):
+    for identity, *cells in _read_buckets(connection, axis, dense, sorted({*found} - {*dense}), asked):
+        for column, cell in zip(columns.setdefault(identity, [[] for _ in COLUMNS]), cells):
             column.append(cell)
     return [
         {**found[identity], "tags": json.loads(found[identity]["tags"]), **dict(zip(COLUMNS, mine))}
@@ -74,6 +77,33 @@ def ask_extent(
         _chosen(runs, names),
     ).fetchone()
     return None if start is None else (start, end)
+
+
+def _read_buckets(
+    connection: sqlite3.Connection,
+    axis: str,
+    dense: Sequence[int],
+    sparse: Sequence[int],
+    asked: dict[str, int],
+) -> Iterator[tuple[Any, ...]]:
+    if dense:
+        _number_buckets(connection, asked["buckets"])
+        for series in dense:
+            yield from connection.execute(DENSE, {**asked, "series": series})
+    if sparse:
+        place = PLACES[axis][0]
+        yield from connection.execute(
+            SPARSE.format(place=place), {**asked, "sparse": json.dumps(list(sparse))}
+        )
+
+
+def _number_buckets(connection: sqlite3.Connection, buckets: int) -> None:
+    """Let this connection's table `temp.bucket` hold the numbers from 0 on, that many at least."""
+    connection.execute("CREATE TEMP TABLE IF NOT EXISTS bucket (n INTEGER PRIMARY KEY)")
+    (known,) = connection.execute("SELECT count(*) FROM temp.bucket").fetchone()
+    missing = [(number,) for number in range(known, buckets)]
+    if missing:
+        connection.executemany("INSERT INTO temp.bucket VALUES (?)", missing)
 
 
 def _chosen(runs: Sequence[int], names: Sequence[str]) -> dict[str, Any]:
