@@ -27,7 +27,7 @@ from .store.writer import Writer
 from .watch import Watch
 
 _BASE = "/api/v1"
-_WORKLOAD = _BASE + "/workloads/{uid}"
+_WORKLOAD = _BASE + "/workloads/{uid:path}"
 _RUN = _BASE + "/runs/{run}"
 _log = logging.getLogger(__name__)
 
@@ -93,10 +93,9 @@ def make_app(
         Route(f"{_BASE}/series", Curves(settings, store).series),
     ]
     routes = [*posts, *gets]
-    paths = [route.path for route in routes]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Watch, meters=meters, paths=paths, log=log)],
+        middleware=[Middleware(Watch, meters=meters, routes=routes, log=log)],
         exception_handlers={
             Refusal: refused,
             ClientDisconnect: gone,

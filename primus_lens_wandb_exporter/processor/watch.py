@@ -7,26 +7,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .meters import Meters
 
-_WORKLOAD = "/api/v1/workloads/"
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Watch:
-    """An ASGI middleware; `paths` are the routes as they are written, `log` takes one line."""
+    """An ASGI middleware; `log` takes one line."""
 
     def __init__(
-        self, app: ASGIApp, meters: Meters, paths: Collection[str], log: Callable[[str], Any]
+        self, app: ASGIApp, meters: Meters, routes: Sequence[Route], log: Callable[[str], Any]
     ) -> None:
         self._app = app
         self._meters = meters
-        self._paths = frozenset(paths)
+        self._routes = routes
         self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,7 +71,5 @@ class Watch:
 
     def _label(self, path: str) -> str:
         """Return a path's route: labels must be few."""
-        if path.startswith(_WORKLOAD):
-            _, slash, rest = path[len(_WORKLOAD) :].partition("/")
-            path = f"{_WORKLOAD}{{uid}}{slash}{rest}"
-        return path if path in self._paths else "other"
+        found = (route.path_format for route in self._routes if route.path_regex.match(path))
+        return next(found, "other")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from starlette.applications import Starlette
 from starlette.requests import Request
+from starlette.routing import Route
 
 from primus_lens_wandb_exporter.processor.query.contract import Query, parse_names
 from primus_lens_wandb_exporter.processor.refusal import Refusal
@@ -32,8 +35,8 @@ def rows(taker: Embedded, **query: Any) -> list[tuple[str, float, int, int, str]
     answer = taker.get("/workloads/w/metrics/data", **query)
     assert answer["total_count"] == len(answer["data"])
     names = ["metric_name", "value", "timestamp", "iteration", "data_source"]
-    assert all(list(row) == names for row in answer["data"])
-    return [tuple(row.values()) for row in answer["data"]]  # type: ignore[misc]
+    assert all(list(row) == [*names, "run_id"] for row in answer["data"])
+    return [tuple(row.values())[:-1] for row in answer["data"]]  # type: ignore[misc]
 
 
 def test_the_data_of_one_metric_have_their_steps_and_milliseconds(filled: Embedded) -> None:
@@ -76,6 +79,42 @@ def test_an_answer_that_is_cut_says_so(filled: Embedded) -> None:
     assert filled.get("/workloads/w/metrics/data", limit=2)["truncated"] is True
     assert filled.get("/workloads/w/metrics/data", limit=7)["truncated"] is False
     assert len(rows(filled, limit=0)) == 0
+
+
+def test_a_point_tells_its_run(filled: Embedded) -> None:
+    found = filled.get("/workloads/w/metrics/data", metrics="loss", data_source="log")
+    assert [row["run_id"] for row in found["data"]] == ["other"]
+
+
+def test_a_metric_is_also_asked_for_by_its_own_parameter(taker: Embedded) -> None:
+    names = ["all", "a,b", "{x}", "loss"]
+    taker.post("metrics", bodies.metrics(*(bodies.point(name) for name in names)))
+    for name in names:
+        assert [row[0] for row in rows(taker, metric=name)] == [name]
+    assert [row[0] for row in rows(taker, metric=["all", "a,b"], metrics="loss")] == [
+        "a,b",
+        "all",
+        "loss",
+    ]
+
+
+@pytest.mark.parametrize("path", ["metrics/data", "metrics/iteration-times"])
+def test_more_points_of_one_time_than_a_page_holds_are_paged(taker: Embedded, path: str) -> None:
+    points = [bodies.point(n, s, s, timestamp=9) for s in range(5) for n in ("a", "target_iteration")]
+    for run in ("r", "other"):
+        taker.post("metrics", bodies.metrics(*points, run_id=run))
+    whole = taker.get(f"/workloads/w/{path}")
+    assert (whole["next"], whole["truncated"]) == (None, False)
+    paged: list[dict[str, Any]] = []
+    query: dict[str, Any] = {"limit": 3}
+    while query.get("cursor") or not paged:
+        page = taker.get(f"/workloads/w/{path}", **query)
+        assert (page["next"] is not None) == page["truncated"]
+        paged += page["data"]
+        query["cursor"] = page["next"]
+    assert paged == whole["data"]
+    assert len(paged) == (20 if path == "metrics/data" else 10)
+    assert taker.get(f"/workloads/w/{path}", limit=0)["next"] is None
 
 
 def test_a_point_lies_within_the_bounds_that_its_answer_names(taker: Embedded) -> None:
@@ -182,6 +221,8 @@ def test_runs_tell_what_they_are(filled: Embedded) -> None:
         ("/workloads/w/metrics/data?start=yesterday", "start: expected Unix milliseconds"),
         ("/workloads/w/metrics/data?end=1.5", "end: expected Unix milliseconds"),
         ("/workloads/w/metrics/data?limit=9999999", "limit: expected a whole number"),
+        ("/workloads/w/metrics/data?cursor=x", "cursor: expected what `next` was"),
+        ("/workloads/w/metrics/data?cursor=bnVsbA==", "cursor: expected what `next` was"),
         ("/workloads?limit=-1", "limit: expected a whole number between 0 and 1000"),
         ("/workloads?offset=99999999999999999999", "offset: expected a whole number"),
     ],
@@ -197,9 +238,12 @@ def test_a_path_that_is_none_is_answered_in_json(taker: Embedded) -> None:
     assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})
 
 
-def test_a_workloads_name_may_hold_anything_but_a_slash(taker: Embedded) -> None:
-    taker.post("metrics", bodies.metrics(bodies.point(), workload_uid="ö %?#"))
-    assert taker.get("/workloads/%C3%B6%20%25%3F%23/metrics/sources")["total_count"] == 1
+@pytest.mark.parametrize("uid", ["ö %?#", "a/b", "a/runs", "/", "n/metrics/data"])
+def test_a_workloads_name_may_hold_anything(taker: Embedded, uid: str) -> None:
+    taker.post("metrics", bodies.metrics(bodies.point(), workload_uid=uid))
+    for written in (quote(uid), quote(uid, safe="")):
+        assert taker.get(f"/workloads/{written}/metrics/sources")["total_count"] == 1
+        assert taker.get(f"/workloads/{written}/runs")["workload_uid"] == uid
 
 
 def test_health_and_readiness(taker: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,13 +259,16 @@ def test_health_and_readiness(taker: Embedded, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_requests_are_counted_by_route(filled: Embedded) -> None:
-    for uid in ("a", "b"):
+    for uid in ("a", "b/c"):
         filled.get(f"/workloads/{uid}/runs")
+        filled.client.get(f"/api/v1/runs/{uid}")
     filled.client.get("/x/y")
     name = "primus_lens_processor_requests_total"
     route = 'method="GET",path="/api/v1/workloads/{uid}/runs",status="200"'
     assert filled.counted(f"{name}{{{route}}}") == 2
-    assert filled.counted(f'{name}{{method="GET",path="other",status="404"}}') == 1
+    route = 'method="GET",path="/api/v1/runs/{run}",status="404"'
+    assert filled.counted(f"{name}{{{route}}}") == 1
+    assert filled.counted(f'{name}{{method="GET",path="other",status="404"}}') == 2
     assert filled.counted("primus_lens_processor_queue") == 0
     assert filled.counted("primus_lens_processor_commit_seconds_count") == 3
 
@@ -254,13 +301,14 @@ def test_a_token_opens_its_own_side(
 
 def test_every_query_asks_for_the_token(tmp_path: Path) -> None:
     with embedded(tmp_path, Settings(read_token="token")) as taker:
-        for path in (
-            "",
-            "/w/runs",
-            "/w/framework-detection",
-            *(f"/w/metrics/{name}" for name in ("sources", "available", "data", "iteration-times")),
-        ):
-            assert taker.client.get(f"/api/v1/workloads{path}").status_code == 401
+        app = taker.client.app
+        assert isinstance(app, Starlette)
+        paths = [route.path for route in app.routes if isinstance(route, Route)]
+        asked = [path for path in paths if path.startswith("/api/v1/") and "/wandb/" not in path]
+        assert len(asked) >= 13
+        for path in asked:
+            path = path.replace("{uid:path}", "w").replace("{run}", "0" * 16)
+            assert taker.client.get(path).status_code == 401
 
 
 def test_a_token_is_read_from_its_file(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from ..refusal import Refusal
 from ..store import SECOND, Delivery, Detection, Entry, Event, Stored
 from . import wire
+from .mending import mend
 from .rules import decide
 
 # What the service's own rows call themselves: never metrics (CONTRACT, the query API).
@@ -52,7 +53,7 @@ def decode(kind: str, body: bytes, origin: Origin) -> dict[str, Delivery]:
     """
     try:
         body.decode("utf-8")
-        return _DECODERS[kind](body, origin)
+        return _DECODERS[kind](mend(body), origin)
     except UnicodeDecodeError:
         _refuse("the body is not UTF-8")
     except RecursionError:

@@ -1,6 +1,10 @@
 """The bodies that are taken, typed as the contract has them; what does not fit is refused by its field.
 
 As in the service that this stands for, unknown fields are passed over and missing ones are empty.
+
+A name longer than 1024 characters is refused, for cut short it would be another name. W&B's run ids have
+128 at most and names in Kubernetes 253, so only a metric's name or a tag comes near; the exporter halves
+what is refused until the rest goes through, and loses the points of that one alone.
 """
 
 from __future__ import annotations
@@ -11,16 +15,17 @@ import msgspec
 
 Step = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Time = Annotated[float, msgspec.Meta(ge=0, le=253402300799)]  # Unix seconds, to the end of the year 9999
-Name = Annotated[str, msgspec.Meta(min_length=1)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+Label = Annotated[str, msgspec.Meta(max_length=1024)]
 
 
 class Head(msgspec.Struct, kw_only=True):
     """Whose body it is."""
 
-    source: str = ""
-    workload_uid: str = ""
-    pod_uid: str = ""
-    pod_name: str = ""
+    source: Label = ""
+    workload_uid: Label = ""
+    pod_uid: Label = ""
+    pod_name: Label = ""
     timestamp: Time = 0  # 0: the time of receipt
 
 
@@ -31,13 +36,13 @@ class Point(msgspec.Struct):
     value: float
     step: Step = 0
     timestamp: Time = 0  # 0: the body's
-    tags: dict[str, str] = {}
+    tags: dict[Label, Label] = {}
 
 
 class MetricsBody(Head, kw_only=True):
     """`POST /wandb/metrics`."""
 
-    run_id: str = ""
+    run_id: Label = ""
     metrics: list[Point] = []
 
 
@@ -71,7 +76,7 @@ class MarkedEntry(msgspec.Struct):
 class LogsBody(Head, kw_only=True):
     """`POST /wandb/logs`."""
 
-    run_id: str = ""
+    run_id: Label = ""
     logs: list[LogEntry] = []
 
 
@@ -80,7 +85,7 @@ class WandbEvidence(msgspec.Struct):
 
     project: str = ""
     name: str = ""
-    id: str = ""
+    id: Label = ""
     config: dict[str, Any] = {}
     tags: list[str] = []
     entity: str = ""
@@ -177,7 +182,7 @@ class DetectionBody(Head, kw_only=True):
 
     type: str = ""
     version: str = ""
-    namespace: str = ""
+    namespace: Label = ""
     evidence: Evidence = msgspec.field(default_factory=Evidence)
     hints: Hints = msgspec.field(default_factory=Hints)
 

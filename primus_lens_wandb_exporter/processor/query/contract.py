@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.requests import Request
@@ -13,12 +13,23 @@ from ..answer import answer
 from ..auth import require
 from ..refusal import Refusal
 from ..settings import Settings
-from ..store import Store
+from ..store import Position, Store
+from .cursor import Whole, read_cursor, write_cursor
 from .outside import all_in_milliseconds, in_milliseconds
-from .parameters import MILLISECOND, read_moment, read_page, read_search, read_whole
+from .parameters import (
+    MILLISECOND,
+    read_moment,
+    read_page,
+    read_search,
+    read_text,
+    read_texts,
+    read_whole,
+    read_workload,
+)
 
 _MOST_POINTS = 1_000_000  # of one answer
 _USUAL_POINTS = 100_000
+_PLACE = tuple[Whole, str, Whole, Whole]  # where a page of points ends: a `Position`
 _AT_ONCE = 3  # answers of points, which take memory
 
 
@@ -50,7 +61,7 @@ class Query:
     def available(self, request: Request) -> Response:
         """Answer the metrics of a workload."""
         workload = self._workload(request)
-        source = request.query_params.get("data_source", "")
+        source = read_text(request, "data_source")
         found = self._store.available(workload, source)
         return answer(
             {
@@ -63,7 +74,7 @@ class Query:
 
     def data(self, request: Request) -> Response:
         """Answer the points of some metrics, or of all."""
-        names = parse_names(request.query_params.get("metrics", ""))
+        names = [*parse_names(read_text(request, "metrics")), *read_texts(request, "metric")]
         return self._points(request, self._store.points, names=names)
 
     def iteration_times(self, request: Request) -> Response:
@@ -79,28 +90,39 @@ class Query:
 
     def _workload(self, request: Request) -> str:
         require(request, self._settings.read_token)
-        return str(request.path_params["uid"])
+        return read_workload(request)
 
     def _points(self, request: Request, ask: Any, **what: Any) -> Response:
         workload = self._workload(request)
-        source = request.query_params.get("data_source", "")
+        source = read_text(request, "data_source")
         start, end = read_moment(request, "start", 0), read_moment(request, "end", MILLISECOND - 1)
         limit = read_whole(request, "limit", _USUAL_POINTS, _MOST_POINTS)
+        place = read_cursor(request, _PLACE)
+        after = Position(*place) if place else None
         if not self._points_at_once.acquire(blocking=False):
             raise Refusal(429, "busy", "too many questions at once", {"Retry-After": "1"})
         try:
-            found = ask(workload, source, start=start, end=end, limit=limit + 1, **what)
+            found = ask(workload, source, start=start, end=end, limit=limit + 1, after=after, **what)
+            page = found[:limit]
+            behind = _place(page[-1]) if page and len(found) > limit else None
+            for row in page:
+                row.pop("series", None)
             return answer(
                 {
                     "workload_uid": workload,
                     "data_source": source,
-                    "data": all_in_milliseconds(found[:limit]),
-                    "total_count": len(found[:limit]),
+                    "data": all_in_milliseconds(page),
+                    "total_count": len(page),
                     "truncated": len(found) > limit,
+                    "next": behind,
                 }
             )
         finally:
             self._points_at_once.release()
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    return write_cursor(row["timestamp"], row["metric_name"], row["iteration"], row.get("series", 0))
 
 
 def parse_names(text: str) -> Sequence[str]:

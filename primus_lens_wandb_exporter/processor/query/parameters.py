@@ -15,6 +15,26 @@ LARGEST_PAGE = 1000
 LONGEST_SEARCH = 256  # characters
 
 
+def read_text(request: Request, name: str) -> str:
+    """Return a text as it would be kept: without NUL."""
+    return tidy(request.query_params.get(name, ""))
+
+
+def read_texts(request: Request, name: str) -> list[str]:
+    """Return the texts of a parameter that may be repeated, each once."""
+    return list(dict.fromkeys(tidy(text) for text in request.query_params.getlist(name) if text))
+
+
+def read_workload(request: Request) -> str:
+    """Return the workload in the path."""
+    return tidy(str(request.path_params["uid"]))
+
+
+def tidy(text: str) -> str:
+    """Return a text in which U+FFFD stands for NUL, as in all that is kept."""
+    return text.replace("\0", "\ufffd")
+
+
 def read_whole(request: Request, name: str, default: int, largest: int) -> int:
     """Return a whole number from 0 to `largest`."""
     text = request.query_params.get(name, "").strip()
@@ -37,7 +57,7 @@ def read_moment(request: Request, name: str, after: int) -> int | None:
 
 def read_search(request: Request) -> str:
     """Return the part of a name that is looked for."""
-    search = request.query_params.get("search", "")
+    search = read_text(request, "search")
     if len(search) > LONGEST_SEARCH:
         refuse(f"search: expected at most {LONGEST_SEARCH} characters")
     return search

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 
@@ -14,6 +13,7 @@ from ..auth import require
 from ..refusal import Refusal
 from ..settings import Settings
 from ..store import Store
+from .cursor import Whole, read_cursor, write_cursor
 from .outside import all_in_milliseconds, as_it_came, show_run
 from .parameters import (
     LARGEST_PAGE,
@@ -22,12 +22,14 @@ from .parameters import (
     read_key,
     read_page,
     read_search,
+    read_text,
     read_whole,
-    refuse,
+    read_workload,
 )
 
 STATES = ("running", "finished", "failed", "crashed")
 _MOST_MARKS = 10_000
+_ENTRY = tuple[Whole, Whole]  # where a page of log entries ends: time and id
 
 
 class Runs:
@@ -42,11 +44,11 @@ class Runs:
 
     def all(self, request: Request) -> Response:
         """Answer a page of the runs, of all workloads or of one."""
-        return self._page(request, request.query_params.get("workload") or None)
+        return self._page(request, read_text(request, "workload") or None)
 
     def of_workload(self, request: Request) -> Response:
         """Answer a page of the runs of a workload, with their configs."""
-        return self._page(request, str(request.path_params["uid"]), with_config=True)
+        return self._page(request, read_workload(request), with_config=True)
 
     def one(self, request: Request) -> Response:
         """Answer a run, with its config and its latest detection record."""
@@ -66,10 +68,10 @@ class Runs:
     def logs(self, request: Request) -> Response:
         """Answer a page of the log entries of a run, the latest first."""
         limit = read_whole(request, "limit", 100, LARGEST_PAGE)
-        run, before = self._run(request), _read_cursor(request)
+        run, before = self._run(request), read_cursor(request, _ENTRY)
         found = self._store.entries(run, limit + 1, before)
         page, rest = found[:limit], found[limit:]
-        behind = f"{page[-1]['timestamp']}-{page[-1]['id']}" if page and rest else None
+        behind = write_cursor(page[-1]["timestamp"], page[-1]["id"]) if page and rest else None
         for entry in page:
             del entry["id"]
             entry["data"] = as_it_came(entry["data"])
@@ -109,16 +111,6 @@ def _config(run: dict[str, Any] | None) -> Any:
 
 def _unknown(request: Request) -> Refusal:
     return Refusal(404, "unknown", f"there is no run {request.path_params['run']!r}")
-
-
-def _read_cursor(request: Request) -> tuple[int, int] | None:
-    text = request.query_params.get("cursor", "")
-    if not text:
-        return None
-    found = re.fullmatch(r"(-?[0-9]{1,18})-([0-9]{1,18})", text)
-    if not found:
-        refuse("cursor: expected what `next` was in the answer before")
-    return int(found.group(1)), int(found.group(2))
 
 
 def _now() -> int:

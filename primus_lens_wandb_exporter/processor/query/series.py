@@ -15,7 +15,7 @@ from ..refusal import Refusal
 from ..settings import Settings
 from ..store import Store
 from .outside import key_of
-from .parameters import MILLISECOND, read_keys, read_whole, refuse
+from .parameters import MILLISECOND, read_keys, read_texts, read_whole, refuse
 
 AXES = {"step": 1, "time": MILLISECOND, "relative": MILLISECOND}  # of the store's units in ours
 MOST_RUNS = 20
@@ -42,7 +42,7 @@ class Curves:
         axis = request.query_params.get("axis", "").strip() or "step"
         if axis not in AXES:
             refuse(f"axis: expected of {', '.join(AXES)}")
-        names = list(dict.fromkeys(request.query_params.getlist("metric")))
+        names = read_texts(request, "metric")
         if len(names) > MOST_METRICS:
             refuse(f"metric: expected at most {MOST_METRICS}")
         if not self._at_once.acquire(blocking=False):
