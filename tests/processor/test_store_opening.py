@@ -60,7 +60,7 @@ def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     with closing(SqliteStore("db")) as store:
         monkeypatch.chdir("/")
-        assert store.runs("w") == []
+        assert store.runs(0)["runs"] == []
 
 
 def test_readers_do_not_wait_for_the_writer(tmp_path: Path) -> None:
