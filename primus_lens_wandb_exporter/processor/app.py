@@ -18,6 +18,7 @@ from .ingest.decode import KINDS
 from .ingest.receive import Ingest
 from .meters import Meters
 from .query.contract import Query
+from .query.live import Live
 from .query.runs import Runs
 from .query.series import Curves
 from .refusal import Refusal
@@ -38,10 +39,14 @@ def make_app(
     store: Store,
     log: Callable[[str], Any] = lambda line: None,
 ) -> Starlette:
-    """Return the application; `log` takes one line of JSON a request. It closes nothing it is given."""
+    """Return the application; `log` takes one line of JSON a request. It closes nothing it is given.
+
+    Its `state.stop_streams()`, called in the event loop, ends what would go on for ever.
+    """
     meters = Meters(lambda: writer.waiting)
     ingest = Ingest(settings, writer, meters)
     query, runs = Query(settings, store), Runs(settings, store)
+    live = Live(settings, store)
 
     async def health(request: Request) -> Response:
         return answer({"status": "ok"})
@@ -91,9 +96,10 @@ def make_app(
         Route(f"{_RUN}/logs", runs.logs),
         Route(f"{_RUN}/marks", runs.marks),
         Route(f"{_BASE}/series", Curves(settings, store).series),
+        Route(f"{_BASE}/stream", live.stream),
     ]
     routes = [*posts, *gets]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=[Middleware(Watch, meters=meters, routes=routes, log=log)],
         exception_handlers={
@@ -103,3 +109,5 @@ def make_app(
             Exception: failed,
         },
     )
+    app.state.stop_streams = live.stop
+    return app

@@ -7,10 +7,11 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 
 from .app import make_app
 from .settings import Settings
@@ -85,7 +86,7 @@ def open_store(path: str) -> SqliteStore:
     return SqliteStore(path)
 
 
-def make_server(settings: Settings, app: Any) -> uvicorn.Server:
+def make_server(settings: Settings, app: Starlette) -> uvicorn.Server:
     """Return a server that logs nothing of itself and, when it stops, waits for what is on its way."""
     config = uvicorn.Config(
         app,
@@ -96,7 +97,20 @@ def make_server(settings: Settings, app: Any) -> uvicorn.Server:
         backlog=_BACKLOG,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
     )
-    return uvicorn.Server(config)
+    return Server(config, app.state.stop_streams)
+
+
+class Server(uvicorn.Server):
+    """A server that, when it stops, first ends the streams: it would wait for them."""
+
+    def __init__(self, config: uvicorn.Config, stop_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._stop_streams = stop_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what is on its way, and end."""
+        self._stop_streams()
+        await super().shutdown(sockets)
 
 
 def _stop_by_signal(server: uvicorn.Server) -> None:
