@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import RLock
 from typing import Any
 
@@ -23,17 +23,20 @@ from .delivery.worker import Worker
 from .detection import Detection, Detector
 from .evidence import Collector
 from .herald import Herald
-from .lifecycle import call_after_fork, call_at_exit, make_fork_canary
+from .lifecycle import call_after_fork, call_at_exit, make_fork_canary, read_ending
 from .payloads import LogCall
+from .run_events import Ending, RunEvents
 from .settings import Loaded, load
 from .sigterm import SigtermWatch
 from .system_metrics import Sampler, load_psutil
 
 DETECTION_CAPACITY = 100
 _SIGTERM_SECONDS = 2.0
+_SIGTERM = Ending(143, "SIGTERM")  # the status that a shell or a container shows
 _ATTENDED = 2  # what the fork canary says once a worker runs in this process
 _DRAIN_FACTOR = 4  # while things go well, an exit takes so many times the time without progress
 CAPACITY = 1000  # log calls that wait, for each of metrics, logs and the local file
+_EVENTS = 1000  # run events that wait beyond that: how a run ended is no detail of it
 
 
 class Exporter:
@@ -102,6 +105,8 @@ class Exporter:
             chores=[chore for chore in (self._detector, self._sampler) if chore is not None],
             replay=self._replay,
         )
+        self._events = RunEvents(self._offer_event)
+        self._last_steps = self._events.last_steps  # at hand
         self._numbers = self._metrics.queue if self._metrics is not None else None  # at hand
         self._canary = make_fork_canary()  # last: whoever sees it has all of the above
 
@@ -115,14 +120,19 @@ class Exporter:
             if self._sampler is not None:
                 self._sampler.follow(str(run.id))
 
-    def conclude(self, run: Any) -> None:
-        """See off a run that has ended: wait for delivery while it goes well."""
+    def begin(self, run_id: str) -> None:
+        """Say that this process began a run."""
+        self._events.begin(run_id)
+
+    def conclude(self, run: Any, exit_code: int) -> None:
+        """See off a run that has ended: say so, and wait for delivery while it goes well."""
         run_id = str(run.id)
+        if self._sampler is not None:
+            self._sampler.leave(run_id)
+        self._events.end(run_id, Ending(exit_code, "finish"))
         self.flush(self.settings.finish_timeout)
         if self._detector is not None:
             self._detector.conclude(run_id)
-        if self._sampler is not None:
-            self._sampler.leave(run_id)
 
     def record(
         self,
@@ -137,6 +147,7 @@ class Exporter:
         call: LogCall = (run_id, timestamp, step, metrics, entries)  # type: ignore[assignment]
         if self._canary[0] != _ATTENDED:
             self._ready_worker()
+        self._last_steps[run_id] = step
         queue = self._numbers
         if queue is not None and metrics and queue.put(call, len(metrics)) >= queue.wake_at:
             self.worker.wake()
@@ -145,9 +156,13 @@ class Exporter:
         if self._local is not None:
             self._put(call, self._local.queue)
 
-    def _put(self, call: LogCall, queue: BoundedQueue[LogCall]) -> None:
-        if queue.put(call) >= queue.wake_at:
+    def _put(self, call: LogCall, queue: BoundedQueue[LogCall], beyond: int = 0) -> None:
+        if queue.put(call, 1, beyond) >= queue.wake_at:
             self.worker.wake()
+
+    def _offer_event(self, call: LogCall) -> None:
+        if self._logs is not None:
+            self._put(call, self._logs.queue, _EVENTS)
 
     def skip(self, kind: str, count: int) -> None:
         """Count values that are not reported."""
@@ -177,17 +192,19 @@ class Exporter:
         """Deliver what is left, within `shutdown_timeout` without progress; nothing is taken after."""
         patience = self.settings.shutdown_timeout
         try:
-            self._stop(patience, at_most=_DRAIN_FACTOR * patience)
+            self._stop(read_ending, patience, at_most=_DRAIN_FACTOR * patience)
         except KeyboardInterrupt:  # whoever ends the program a second time does not want to wait
             pass
 
     def _deliver_before_sigterm(self) -> None:
         patience = min(_SIGTERM_SECONDS, self.settings.shutdown_timeout)
-        self._stop(patience, at_most=_SIGTERM_SECONDS)
+        self._stop(lambda: _SIGTERM, patience, at_most=_SIGTERM_SECONDS)
 
-    def _stop(self, patience: float, at_most: float) -> None:
+    def _stop(self, ending: Callable[[], Ending], patience: float, at_most: float) -> None:
         with guard.boundary:
             if self.worker.pid == os.getpid():
+                with guard.boundary:
+                    self._events.end_all(ending())
                 self._look_for_the_last_time()
                 self.worker.stop(patience, at_most)
                 self.herald.close()

@@ -8,7 +8,10 @@ import os
 import sys
 from collections.abc import Callable
 
+from .run_events import Ending, to_exit_code
+
 _MADV_WIPEONFORK = 18  # asm-generic/mman-common.h
+_DIED_OF_SIGINT = 130  # what a shell makes of it
 
 
 class _PidCanary:
@@ -53,3 +56,32 @@ def call_at_exit(shutdown: Callable[[], None]) -> None:
     util = sys.modules.get("multiprocessing.util")
     if process is not None and util is not None and process.parent_process() is not None:
         util.Finalize(None, shutdown, exitpriority=0)
+
+
+def read_ending() -> Ending:
+    """Return how this process ends, as far as its exit handlers can know.
+
+    Python does not tell them. Children of multiprocessing run theirs in the midst of the exception; of
+    one that nobody caught, the interpreter keeps a record for debuggers; and what `sys.exit` was given
+    is seen by wandb, which replaces it. Nobody sees the code of a `raise SystemExit(3)`.
+    """
+    error, code = sys.exc_info()[1], 0
+    if error is None and not hasattr(sys, "ps1"):  # at a prompt they go on after an exception
+        error = getattr(sys, "last_value", None)
+        if isinstance(error, KeyboardInterrupt):
+            return Ending(_DIED_OF_SIGINT, type(error).__name__)
+    if error is None:
+        code, error = _read_wandb_hooks()
+    if isinstance(error, SystemExit):
+        code, error = to_exit_code(error.code), None
+    return Ending(code, "exit") if error is None else Ending(1, type(error).__name__)
+
+
+def _read_wandb_hooks() -> tuple[int, BaseException | None]:
+    """Return the exit code by which wandb itself will call its runs finished or failed, and why."""
+    for hook in (sys.exit, sys.excepthook):
+        seen = getattr(hook, "__self__", None)  # wandb's ExitHooks
+        code = to_exit_code(getattr(seen, "exit_code", None))
+        if code:
+            return code, getattr(seen, "exception", None)
+    return 0, None

@@ -36,7 +36,7 @@ class LogCall(NamedTuple):
     timestamp: float
     step: int
     metrics: Mapping[str, float]
-    entries: Mapping[str, LogValue]
+    entries: Mapping[str, LogValue | Mapping[str, Any]]  # an object: a run event
 
 
 def identity(settings: Settings) -> dict[str, str]:
@@ -153,7 +153,7 @@ def _lines(calls: Iterable[LogCall]) -> Iterator[_Piece]:
         yield _Piece("", [text], len(text.encode()) + 1)
 
 
-def _without_credentials(entries: Mapping[str, LogValue]) -> dict[str, LogValue]:
+def _without_credentials(entries: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: hide_credentials(value) if isinstance(value, str) else value
         for name, value in entries.items()

@@ -8,6 +8,7 @@ that wandb gives it, so that a reload of wandb finds it wrapped and it stays pic
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import weakref
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from .capture import LogValue, capture, plain_numbers
 from .compute_log import log_compute_metadata
 from .exporter import Exporter, get_exporter
 from .patching import Patches
+from .run_events import to_exit_code
 from .steps import WELL_KNOWN, StepMetrics, group_by_step, to_step, well_known_step
 
 _patches = Patches()
@@ -94,6 +96,8 @@ def _meet(run: Any) -> _RunState:
         _announced.add(state.id)
         guard.debug(guard.HOOK_PREFIX, f"wandb.init seen, run {state.id}")
         state.exporter.announce(run, resumed=resumed)
+        if getattr(run, "_init_pid", None) in (None, os.getpid()):  # else it is another process's
+            state.exporter.begin(state.id)
     return state
 
 
@@ -207,7 +211,12 @@ def _wrap_finish(original: Callable[..., Any]) -> Callable[..., Any]:
     def finish(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         with guard.boundary:
-            get_exporter().conclude(self)
+            get_exporter().conclude(self, _exit_code(self, *args, **kwargs))
         return result
 
     return finish
+
+
+def _exit_code(run: Any, exit_code: Any = None, *_: Any, **__: Any) -> int:
+    """Return the exit code that W&B gives to a run which `finish` was called for."""
+    return to_exit_code(exit_code or getattr(run, "_exit_code", None))

@@ -40,22 +40,29 @@ class BoundedQueue(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: T, weight: int = 1) -> int:
-        """Add an item and return how many wait now, or refuse it and return 0."""
+    def put(self, item: T, weight: int = 1, beyond: int = 0) -> int:
+        """Add an item and return how many wait now, or refuse it and return 0.
+
+        Args:
+            item: what is to wait.
+            weight: what it counts for.
+            beyond: weight that may wait beyond the capacity, for the sake of this item.
+        """
         items = self._items
         waiting = len(items)
-        if (waiting >= self._limit or weight > _HEAVY) and not self._has_room(waiting, weight):
+        if (waiting >= self._limit or weight > _HEAVY) and not self._has_room(waiting, weight, beyond):
             return 0
         if not waiting:
             self._waiting_since = time.monotonic()
         items.append((item, weight))
         return waiting + 1
 
-    def _has_room(self, waiting: int, weight: int) -> bool:
+    def _has_room(self, waiting: int, weight: int, beyond: int) -> bool:
         """Look closer, and count what is refused."""
         with self._lock:
             full = waiting >= self._limit
-            if (full and (weight > self._spare or not self._limit)) or self._is_too_heavy(weight):
+            crowded = full and (weight > self._spare + beyond or not self._limit)
+            if crowded or self._is_too_heavy(weight):
                 # One operation, no call in it: a signal handler that puts cannot come between.
                 self.refused["queue_full" if self._limit else "shutdown"] += weight
                 return False

@@ -12,6 +12,8 @@ from typing import Any, Callable, NamedTuple, Optional
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from primus_lens_wandb_exporter.run_events import EVENT
+
 from . import contract
 
 
@@ -30,6 +32,23 @@ class Point(NamedTuple):
     name: str
     step: int
     value: float
+
+
+class RunEvent(NamedTuple):
+    """What a run said of itself."""
+
+    run_id: str
+    step: int
+    timestamp: float
+    kind: str
+    host: str
+    pid: int
+    exit_code: int | None
+    cause: str
+
+
+def _is_event(entry: dict[str, Any]) -> bool:
+    return set(entry["data"]) == {EVENT}
 
 
 Answer = Callable[[Request], Optional[Response]]
@@ -103,8 +122,26 @@ class Processor:
 
     @property
     def log_entries(self) -> list[dict[str, Any]]:
-        """All log entries taken, in order of arrival."""
-        return [entry for body in self.bodies("logs") for entry in body["logs"]]
+        """All log entries taken that are no run events, in order of arrival."""
+        return [entry for body in self.bodies("logs") for entry in body["logs"] if not _is_event(entry)]
+
+    @property
+    def events(self) -> list[RunEvent]:
+        """All run events taken, in order of arrival."""
+        return [
+            RunEvent(body["run_id"], entry["step"], entry["timestamp"], **entry["data"][EVENT])
+            for body in self.bodies("logs")
+            for entry in body["logs"]
+            if _is_event(entry)
+        ]
+
+    def lives(self) -> dict[str, list[str]]:
+        """Return what each run said of itself, by its id: `started`, `finished 0 finish`, …"""
+        lives: dict[str, list[str]] = defaultdict(list)
+        for event in self.events:
+            ending = f" {event.exit_code} {event.cause}" if event.kind != "started" else ""
+            lives[event.run_id].append(event.kind + ending)
+        return dict(lives)
 
     def series(self, name: str, run_id: str | None = None) -> list[tuple[int, float]]:
         """Return (step, value) of one metric, of one run or of all, in order of arrival."""
