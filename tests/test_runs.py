@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from .support import versions
-from .support.processor import Point, Processor
+from .support.processor import Point, Processor, is_event
 from .support.scripts import ScriptRunner
 
 several_at_once = pytest.mark.skipif(versions.WANDB < (0, 19), reason="this wandb has one run a process")
@@ -37,7 +37,10 @@ def test_two_runs_at_once_keep_their_points_apart(scripts: ScriptRunner, process
     assert processor.by_run()["one"].count(Point("one", "of the first", 50, 1.0)) == 1
     assert announced(processor) == ["one", "two"]
     for body in processor.bodies("logs"):
-        assert {entry["data"]["note"] for entry in body["logs"]} == {body["run_id"]}
+        noted = [entry["data"]["note"] for entry in body["logs"] if not is_event(entry)]
+        assert set(noted) <= {body["run_id"]}
+    assert len(processor.log_entries) == 100
+    assert processor.lives() == {run_id: ["started", "finished 0 finish"] for run_id in ("one", "two")}
 
 
 def test_runs_in_sequence_start_their_steps_anew(scripts: ScriptRunner, processor: Processor) -> None:
@@ -70,6 +73,7 @@ def test_a_run_resumed_by_its_id_is_announced_once(scripts: ScriptRunner, proces
     )
     assert processor.series("part", "same") == [(0, 0.0), (0, 1.0)]
     assert announced(processor) == ["same"]
+    assert processor.lives() == {"same": ["started", "finished 0 finish"] * 2}
 
 
 def test_an_init_that_returns_the_same_run_announces_nothing(
@@ -88,6 +92,7 @@ def test_an_init_that_returns_the_same_run_announces_nothing(
     )
     assert processor.series("loss", "only") == [(0, 0.0), (1, 1.0)]
     assert announced(processor) == ["only"]
+    assert processor.lives() == {"only": ["started", "finished 0 finish"]}
 
 
 @several_at_once

@@ -366,7 +366,7 @@ def test_what_the_exit_cannot_deliver_is_sent_by_the_next_process(
     refused = {"PRIMUS_LENS_API_BASE_URL": "http://127.0.0.1:9/api/v1"}
     first = job(scripts, LOGS_FIVE, tmp_path / "out", **refused)
     check_law(first.stats)
-    assert first.stats["spooled"] == {"detection": 1, "metrics": 5, "logs": 5, "local": 0}
+    assert first.stats["spooled"] == {"detection": 1, "metrics": 5, "logs": 5 + 2, "local": 0}
     assert "being lost" not in first.debug
     second = job(
         scripts,
@@ -375,7 +375,7 @@ def test_what_the_exit_cannot_deliver_is_sent_by_the_next_process(
         run = wandb.init()
         run.log({"next": 1})
         from primus_lens_wandb_exporter.api_reporter import get_global_reporter
-        while get_global_reporter().stats["replayed"] < 11:
+        while get_global_reporter().stats["replayed"] < 13:
             time.sleep(0.05)
         print_stats()
         """,
@@ -384,6 +384,8 @@ def test_what_the_exit_cannot_deliver_is_sent_by_the_next_process(
     check_law(second.stats)
     assert processor.series("a") == [(i, i) for i in range(5)]
     assert len(processor.log_entries) == 5
+    told = [["started", "finished 0 exit"]] * 2
+    assert list(processor.lives().values()) == told
     assert len(processor.detections) == 2
     assert names_in(str(tmp_path / "out" / "spool")) == []
     keys = [received.headers["Idempotency-Key"] for received in processor.received]
@@ -396,7 +398,7 @@ def test_an_endpoint_that_hangs_to_the_end_loses_nothing(
     with processor.silent():
         finished = job(scripts, LOGS_FIVE, tmp_path / "out", PRIMUS_LENS_WANDB_SHUTDOWN_TIMEOUT="1")
     check_law(finished.stats)
-    assert finished.stats["spooled"] == {"detection": 1, "metrics": 5, "logs": 5, "local": 0}
+    assert finished.stats["spooled"] == {"detection": 1, "metrics": 5, "logs": 5 + 2, "local": 0}
 
 
 def test_an_outage_longer_than_the_queues_hold_is_no_loss(

@@ -159,9 +159,34 @@ def _metrics(body: dict[str, Any], where: str) -> None:
     _need(_has_something(body, "metrics"), where, "at least one point", body["metrics"])
 
 
+def _event(value: Any, at: str) -> None:
+    begins = isinstance(value, dict) and value.get("kind") == "started"
+    _fields(
+        value,
+        at,
+        {
+            "kind": lambda kind, at: _need(
+                kind in ("started", "finished", "failed"), at, "a kind", kind
+            ),
+            "host": _text,
+            "pid": _integer,
+            "exit_code": _nothing if begins else _integer,
+            "cause": _text,
+        },
+    )
+
+
+def _nothing(value: Any, where: str) -> None:
+    _need(value is None, where, "null", value)
+
+
 def _logs(body: dict[str, Any], where: str) -> None:
     def check_entry(value: Any, at: str) -> None:
         _fields(value, at, {"step": _integer, "timestamp": _time, "data": _object})
+        for name, nested in value["data"].items():
+            if isinstance(nested, dict):  # an event: what a log call was given comes flattened
+                _need(name == "primus_lens.event", f"{at}.data", "no object", value["data"])
+                _event(nested, f"{at}.data.{name}")
 
     _fields(
         body,

@@ -47,7 +47,8 @@ class RunEvent(NamedTuple):
     cause: str
 
 
-def _is_event(entry: dict[str, Any]) -> bool:
+def is_event(entry: dict[str, Any]) -> bool:
+    """Return whether a log entry is a run event."""
     return set(entry["data"]) == {EVENT}
 
 
@@ -123,7 +124,7 @@ class Processor:
     @property
     def log_entries(self) -> list[dict[str, Any]]:
         """All log entries taken that are no run events, in order of arrival."""
-        return [entry for body in self.bodies("logs") for entry in body["logs"] if not _is_event(entry)]
+        return [entry for body in self.bodies("logs") for entry in body["logs"] if not is_event(entry)]
 
     @property
     def events(self) -> list[RunEvent]:
@@ -132,7 +133,7 @@ class Processor:
             RunEvent(body["run_id"], entry["step"], entry["timestamp"], **entry["data"][EVENT])
             for body in self.bodies("logs")
             for entry in body["logs"]
-            if _is_event(entry)
+            if is_event(entry)
         ]
 
     def lives(self) -> dict[str, list[str]]:
