@@ -32,17 +32,17 @@ WHERE id = :run AND (described IS NULL OR described <= :ts)
 BEGIN_RUN = """
 UPDATE run SET
     announced = :timestamp, host = :host,
-    outcome = CASE WHEN ended > :timestamp THEN outcome ELSE '' END,
-    exit_code = CASE WHEN ended > :timestamp THEN exit_code END,
-    cause = CASE WHEN ended > :timestamp THEN cause ELSE '' END,
-    ended = CASE WHEN ended > :timestamp THEN ended END
+    outcome = CASE WHEN ended >= :timestamp THEN outcome ELSE '' END,
+    exit_code = CASE WHEN ended >= :timestamp THEN exit_code END,
+    cause = CASE WHEN ended >= :timestamp THEN cause ELSE '' END,
+    ended = CASE WHEN ended >= :timestamp THEN ended END
 WHERE id = :run AND (announced IS NULL OR announced <= :timestamp)
 """
 
 END_RUN = """
 UPDATE run SET
     ended = :timestamp, outcome = :kind, exit_code = :exit_code, cause = :cause,
-    host = CASE host WHEN '' THEN :host ELSE host END
+    host = CASE WHEN announced IS NULL THEN :host ELSE host END
 WHERE id = :run AND ifnull(announced, 0) <= :timestamp AND ifnull(ended, 0) <= :timestamp
 """
 
