@@ -56,6 +56,18 @@ def test_what_is_allowed_beyond_the_capacity_is_counted_by_weight() -> None:
     assert queue.put(8, 0) == 0
 
 
+def test_some_items_may_pass_the_capacity_by_so_much() -> None:
+    queue: BoundedQueue[int] = BoundedQueue(1)
+    assert [queue.put(i, 1, beyond=2) for i in range(4)] == [1, 2, 3, 0]
+    assert queue.put(4) == 0
+    assert queue.refused["queue_full"] == 2
+    queue.take(1)
+    queue.allow(0)  # what waits beyond the capacity does so by that leave
+    assert [queue.put(5, 1, beyond=2), queue.put(6, 1, beyond=2)] == [3, 0]
+    queue.close()
+    assert queue.put(7, 1, beyond=2) == 0
+
+
 def test_a_closed_queue_refuses_with_the_reason_and_keeps_what_it_has() -> None:
     queue: BoundedQueue[str] = BoundedQueue(1)
     queue.put("a")

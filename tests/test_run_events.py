@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from primus_lens_wandb_exporter.exporter import Exporter
+from primus_lens_wandb_exporter.exporter import CAPACITY, Exporter
 from primus_lens_wandb_exporter.payloads import LogCall
 from primus_lens_wandb_exporter.settings import load
 
+from .support import versions
 from .support.delivery import wait_until
 from .support.ending import end, told_to_end
 from .support.law import check_law
@@ -178,6 +179,27 @@ def test_a_child_tells_nothing_of_its_parents_run(
     assert processor.lives() == {"r": ["started", "finished 0 exit"]}
 
 
+@pytest.mark.skipif(versions.WANDB < (0, 19), reason="this wandb starts a service for each process")
+def test_a_run_that_was_handed_over_is_still_its_first_processs(
+    scripts: ScriptRunner, processor: Processor
+) -> None:
+    scripts.run(
+        INIT
+        + """
+def work(run):
+    run.log({"of the child": 1.0})
+    raise ValueError("mine")
+if __name__ == "__main__":
+    run = wandb.init(id="r")
+    child = multiprocessing.get_context("spawn").Process(target=work, args=(run,))
+    child.start()
+    child.join()
+"""
+    )
+    assert len(processor.series("of the child")) == 1
+    assert processor.lives() == {"r": ["started", "finished 0 exit"]}
+
+
 @pytest.mark.parametrize(
     ("method", "ending", "told"),
     [
@@ -256,5 +278,7 @@ def test_a_crowd_of_log_entries_keeps_no_event_out(processor: Processor) -> None
     wait_until(lambda: not exporter.stats()["pending"]["logs"])
     exporter.shutdown()
     assert processor.lives() == {"r": ["started", "finished 0 finish"]}
-    check_law(exporter.stats())
-    assert exporter.stats()["dropped"]["logs"] == {"queue_full": 1}
+    stats = exporter.stats()
+    assert stats["dropped"]["logs"] == {"queue_full": 1}
+    assert stats["logs_sent"] == len(processor.log_entries) + len(processor.events) == CAPACITY + 2
+    check_law(stats)
