@@ -237,7 +237,8 @@ pids = []
 for rank in range(2):
     pids.append(os.fork())
     if not pids[-1]:
-        wandb.init(id="shared").log({"loss": 1.0})
+        os.mkdir(f"rank-{rank}")
+        wandb.init(id="shared", dir=f"rank-{rank}").log({"loss": 1.0})
         sys.exit(rank)
 for pid in pids:
     os.waitpid(pid, 0)
