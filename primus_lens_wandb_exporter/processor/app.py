@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -14,22 +15,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .answer import answer, refuse
-from .ingest.decode import KINDS
 from .ingest.receive import Ingest
 from .meters import Meters
+from .openapi import describe
 from .query.contract import Query
 from .query.live import Live
 from .query.runs import Runs
 from .query.series import Curves
 from .refusal import Refusal
+from .routes import list_endpoints
 from .settings import Settings
 from .store import Store
 from .store.writer import Writer
 from .watch import Watch
 
-_BASE = "/api/v1"
-_WORKLOAD = _BASE + "/workloads/{uid:path}"
-_RUN = _BASE + "/runs/{run}"
 _log = logging.getLogger(__name__)
 
 
@@ -44,8 +43,6 @@ def make_app(
     Its `state.stop_streams()`, called in the event loop, ends what would go on for ever.
     """
     meters = Meters(lambda: writer.waiting)
-    ingest = Ingest(settings, writer, meters)
-    query, runs = Query(settings, store), Runs(settings, store)
     live = Live(settings, store)
 
     async def health(request: Request) -> Response:
@@ -78,27 +75,18 @@ def make_app(
     def failed(request: Request, error: Exception) -> Response:
         return refuse(500, "internal error")
 
-    posts = [Route(f"{_BASE}/wandb/{kind}", ingest.take, methods=["POST"]) for kind in KINDS]
-    gets = [
-        Route("/health", health),
-        Route("/ready", ready),
-        Route("/metrics", metrics),
-        Route(f"{_BASE}/workloads", query.workloads),
-        Route(f"{_WORKLOAD}/runs", runs.of_workload),
-        Route(f"{_WORKLOAD}/framework-detection", query.detection),
-        Route(f"{_WORKLOAD}/metrics/sources", query.sources),
-        Route(f"{_WORKLOAD}/metrics/available", query.available),
-        Route(f"{_WORKLOAD}/metrics/data", query.data),
-        Route(f"{_WORKLOAD}/metrics/iteration-times", query.iteration_times),
-        Route(f"{_BASE}/runs", runs.all),
-        Route(_RUN, runs.one),
-        Route(f"{_RUN}/metrics", runs.metrics),
-        Route(f"{_RUN}/logs", runs.logs),
-        Route(f"{_RUN}/marks", runs.marks),
-        Route(f"{_BASE}/series", Curves(settings, store).series),
-        Route(f"{_BASE}/stream", live.stream),
-    ]
-    routes = [*posts, *gets]
+    def openapi(request: Request) -> Response:
+        return Response(msgspec.json.encode(describe(endpoints)), media_type="application/json")
+
+    endpoints = list_endpoints(
+        Ingest(settings, writer, meters),
+        Query(settings, store),
+        Runs(settings, store),
+        Curves(settings, store),
+        live,
+        (health, ready, metrics),
+    )
+    routes = [Route("/openapi.json", openapi), *(endpoint.route() for endpoint in endpoints)]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Watch, meters=meters, routes=routes, log=log)],

@@ -238,7 +238,7 @@ def test_a_path_that_is_none_is_answered_in_json(taker: Embedded) -> None:
     assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})
 
 
-@pytest.mark.parametrize("uid", ["ö %?#", "a/b", "a/runs", "/", "n/metrics/data"])
+@pytest.mark.parametrize("uid", ["ö %?#", "a/b", "a\nb", "a/runs", "/", "n/metrics/data"])
 def test_a_workloads_name_may_hold_anything(taker: Embedded, uid: str) -> None:
     taker.post("metrics", bodies.metrics(bodies.point(), workload_uid=uid))
     for written in (quote(uid), quote(uid, safe="")):
@@ -307,7 +307,7 @@ def test_every_query_asks_for_the_token(tmp_path: Path) -> None:
         asked = [path for path in paths if path.startswith("/api/v1/") and "/wandb/" not in path]
         assert len(asked) >= 13
         for path in asked:
-            path = path.replace("{uid:path}", "w").replace("{run}", "0" * 16)
+            path = path.replace("{uid:name}", "w").replace("{run}", "0" * 16)
             assert taker.client.get(path).status_code == 401
 
 

@@ -96,7 +96,6 @@ _DECODERS: Mapping[str, Callable[[bytes, Origin], dict[str, Delivery]]] = {
     "logs": _decode_logs,
     "batch": _decode_batch,
 }
-KINDS = tuple(_DECODERS)
 
 
 def _metrics(body: wire.MetricsBody, origin: Origin, at: str = "") -> Delivery:

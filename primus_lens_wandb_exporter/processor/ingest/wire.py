@@ -49,7 +49,7 @@ class MetricsBody(Head, kw_only=True):
 class LogEntry(msgspec.Struct):
     """What one log call carried besides numbers; `data` is an object, kept as it came."""
 
-    data: msgspec.Raw
+    data: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "object"})]
     step: Step = 0
     timestamp: Time = 0  # 0: the body's
 

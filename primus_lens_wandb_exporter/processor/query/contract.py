@@ -27,7 +27,7 @@ from .parameters import (
     read_workload,
 )
 
-_MOST_POINTS = 1_000_000  # of one answer
+MOST_POINTS = 1_000_000  # of one answer
 _USUAL_POINTS = 100_000
 _PLACE = tuple[Whole, str, Whole, Whole]  # where a page of points ends: a `Position`
 _AT_ONCE = 3  # answers of points, which take memory
@@ -96,7 +96,7 @@ class Query:
         workload = self._workload(request)
         source = read_text(request, "data_source")
         start, end = read_moment(request, "start", 0), read_moment(request, "end", MILLISECOND - 1)
-        limit = read_whole(request, "limit", _USUAL_POINTS, _MOST_POINTS)
+        limit = read_whole(request, "limit", _USUAL_POINTS, MOST_POINTS)
         place = read_cursor(request, _PLACE)
         after = Position(*place) if place else None
         if not self._points_at_once.acquire(blocking=False):

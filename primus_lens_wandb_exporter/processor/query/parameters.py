@@ -12,6 +12,7 @@ from ..refusal import Refusal
 
 MILLISECOND = 1000  # microseconds
 LARGEST_PAGE = 1000
+MOST_DIGITS = 15  # of a place on an axis
 LONGEST_SEARCH = 256  # characters
 
 
@@ -50,7 +51,7 @@ def read_moment(request: Request, name: str, after: int) -> int | None:
     text = request.query_params.get(name, "").strip()
     if not text:
         return None
-    if not re.fullmatch(r"-?[0-9]{1,15}", text):
+    if not re.fullmatch(rf"-?[0-9]{{1,{MOST_DIGITS}}}", text):
         refuse(f"{name}: expected Unix milliseconds")
     return int(text) * MILLISECOND + after
 

@@ -28,7 +28,7 @@ from .parameters import (
 )
 
 STATES = ("running", "finished", "failed", "crashed")
-_MOST_MARKS = 10_000
+MOST_MARKS = 10_000
 _ENTRY = tuple[Whole, Whole]  # where a page of log entries ends: time and id
 
 
@@ -44,11 +44,17 @@ class Runs:
 
     def all(self, request: Request) -> Response:
         """Answer a page of the runs, of all workloads or of one."""
-        return self._page(request, read_text(request, "workload") or None)
+        require(request, self._settings.read_token)
+        found = self._page(request, read_text(request, "workload") or None)
+        return answer({**found, "runs": [show_run(run) for run in found["runs"]]})
 
     def of_workload(self, request: Request) -> Response:
         """Answer a page of the runs of a workload, with their configs."""
-        return self._page(request, read_workload(request), with_config=True)
+        require(request, self._settings.read_token)
+        workload = read_workload(request)
+        found = self._page(request, workload)
+        runs = [show_run({**run, "config": self._config(run["id"])}) for run in found["runs"]]
+        return answer({"workload_uid": workload, **found, "runs": runs})
 
     def one(self, request: Request) -> Response:
         """Answer a run, with its config and its latest detection record."""
@@ -80,22 +86,17 @@ class Runs:
     def marks(self, request: Request) -> Response:
         """Answer where a run logged what is no finite number."""
         run = self._run(request)
-        limit = read_whole(request, "limit", 1000, _MOST_MARKS)
+        limit = read_whole(request, "limit", 1000, MOST_MARKS)
         return answer({"marks": all_in_milliseconds(self._store.marks(run, limit))})
 
-    def _page(self, request: Request, workload: str | None, with_config: bool = False) -> Response:
-        require(request, self._settings.read_token)
+    def _page(self, request: Request, workload: str | None) -> dict[str, Any]:
         search, states = read_search(request), read_choices(request, "state", STATES)
         limit, offset = read_page(request)
-        now = _now()
-        found = self._store.runs(now, workload, search, states, limit, offset)
-        runs = found["runs"]
-        if with_config:
-            runs = [{**run, "config": _config(self._store.run(run["id"], now))} for run in runs]
-        head = {} if workload is None else {"workload_uid": workload}
-        return answer(
-            {**head, "runs": [show_run(run) for run in runs], "total_count": found["total_count"]}
-        )
+        return self._store.runs(_now(), workload, search, states, limit, offset)
+
+    def _config(self, run: int) -> str:
+        found = self._store.run(run, _now())
+        return str(found["config"]) if found else "{}"
 
     def _run(self, request: Request) -> int:
         require(request, self._settings.read_token)
@@ -103,10 +104,6 @@ class Runs:
         if found is None:
             raise _unknown(request)
         return found
-
-
-def _config(run: dict[str, Any] | None) -> Any:
-    return run["config"] if run else "{}"
 
 
 def _unknown(request: Request) -> Refusal:

@@ -15,7 +15,7 @@ from ..refusal import Refusal
 from ..settings import Settings
 from ..store import Store
 from .outside import key_of
-from .parameters import MILLISECOND, read_keys, read_texts, read_whole, refuse
+from .parameters import MILLISECOND, MOST_DIGITS, read_keys, read_texts, read_whole, refuse
 
 AXES = {"step": 1, "time": MILLISECOND, "relative": MILLISECOND}  # of the store's units in ours
 MOST_RUNS = 20
@@ -24,7 +24,7 @@ MOST_BUCKETS = 2000
 _MOST_CELLS = 400_000  # of all series together: an answer of about 40 MB
 _AT_ONCE = 3
 _FAR = 2**61  # of two places within, each engine can take the difference
-_WIDEST = 10**15
+WIDEST = 10**15
 
 
 class Curves:
@@ -79,8 +79,8 @@ def _read_place(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, "").strip()
     if not text:
         return default
-    if not re.fullmatch(r"-?[0-9]{1,15}", text):
-        refuse(f"{name}: expected a whole number of at most 15 digits")
+    if not re.fullmatch(rf"-?[0-9]{{1,{MOST_DIGITS}}}", text):
+        refuse(f"{name}: expected a whole number of at most {MOST_DIGITS} digits")
     return int(text)
 
 
@@ -90,12 +90,12 @@ def _read_grid(request: Request, length: int, series: int) -> tuple[int, int]:
     Fewer where so many series were asked for that the answer would be too large.
     """
     most = max(1, min(MOST_BUCKETS, _MOST_CELLS // max(1, series)))
-    width = read_whole(request, "width", 0, _WIDEST)
+    wished = read_whole(request, "buckets", 1000, MOST_BUCKETS)
+    width = read_whole(request, "width", 0, WIDEST)
     if width:
         buckets = -(-length // width)
         if buckets > most:
             refuse(f"width: expected at least {-(-length // most)}, for so many series and this range")
         return width, buckets
-    wished = read_whole(request, "buckets", 1000, MOST_BUCKETS)
     width = -(-length // max(1, min(wished, most)))
     return width, -(-length // width)

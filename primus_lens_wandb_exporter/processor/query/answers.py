@@ -1,0 +1,310 @@
+"""The answers, typed as they are documented: the `data` of each path. Times are Unix milliseconds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Optional
+
+import msgspec
+
+Key = Annotated[str, msgspec.Meta(pattern="^[0-7][0-9a-f]{15}$", description="A run's key.")]
+Milliseconds = Annotated[int, msgspec.Meta(description="Unix milliseconds.")]
+Next = Annotated[
+    Optional[str], msgspec.Meta(description="The `cursor` of the next page; null: the last.")
+]
+State = Literal["running", "finished", "failed", "crashed"]
+
+
+class Answer(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What every answer is: fields that are all there, and no others."""
+
+
+class Service(Answer):
+    """How the processor is."""
+
+    status: Literal["ok", "ready"]
+
+
+class Framework(Answer):
+    """What the rules made of a workload's evidence."""
+
+    workload_uid: str
+    framework: str
+    framework_layer: str
+    wrapper_framework: str
+    base_framework: str
+    confidence: float
+    method: str
+    indicators: list[str]
+    detected_at: Milliseconds
+
+
+class Source(Answer):
+    """A data source, with its count of points."""
+
+    name: str
+    count: int
+
+
+class Sources(Answer):
+    """The data sources of a workload."""
+
+    workload_uid: str
+    data_sources: list[Source]
+    total_count: int
+
+
+class AvailableMetric(Answer):
+    """A metric of a workload, with its count of points."""
+
+    name: str
+    data_source: list[str]
+    count: int
+
+
+class AvailableMetrics(Answer):
+    """The metrics of a workload."""
+
+    workload_uid: str
+    data_source: str
+    metrics: list[AvailableMetric]
+    total_count: int
+
+
+class IterationTime(Answer):
+    """When a step was first reported; `value` is the step, or its target."""
+
+    metric_name: Literal["iteration", "target_iteration"]
+    value: float
+    timestamp: Milliseconds
+    iteration: int
+    data_source: str
+
+
+class StoredPoint(Answer):
+    """One number of one metric."""
+
+    metric_name: str
+    value: float
+    timestamp: Milliseconds
+    iteration: int
+    data_source: str
+    run_id: str
+
+
+class Page(Answer):
+    """A page of the points of a workload."""
+
+    workload_uid: str
+    data_source: str
+    total_count: Annotated[int, msgspec.Meta(description="How many there are on this page.")]
+    truncated: bool
+    next: Next
+
+
+class Points(Page):
+    """A page of points, by time, name and step."""
+
+    data: list[StoredPoint]
+
+
+class IterationTimes(Page):
+    """A page of iteration times, by time."""
+
+    data: list[IterationTime]
+
+
+class Workload(Answer):
+    """A workload; `framework` is empty where none was detected."""
+
+    uid: str
+    framework: str
+    runs: int
+    points: int
+    first_seen: Milliseconds
+    last_seen: Milliseconds
+
+
+class Workloads(Answer):
+    """A page of workloads, the latest seen first."""
+
+    workloads: list[Workload]
+    total_count: int
+
+
+class Loss(Answer):
+    """The last value of the metric that is a run's loss by its name."""
+
+    name: str
+    value: float
+
+
+class Run(Answer):
+    """A run; `gpu_count`, `ended`, `last_step` and `exit_code` are null where nothing is known."""
+
+    key: Key
+    workload: str
+    run_id: str
+    name: str
+    project: str
+    tags: list[str]
+    state: State
+    host: str
+    framework: str
+    gpu_name: str
+    gpu_count: Optional[int]
+    started: Milliseconds
+    ended: Optional[Milliseconds]
+    last_seen: Milliseconds
+    points: int
+    last_step: Optional[int]
+    exit_code: Optional[int]
+    cause: str
+    loss: Optional[Loss]
+
+
+class Runs(Answer):
+    """A page of runs, the latest seen first."""
+
+    runs: list[Run]
+    total_count: int
+
+
+class ConfiguredRun(Run):
+    """A run with its config."""
+
+    config: dict[str, Any]
+
+
+class WorkloadRuns(Answer):
+    """A page of the runs of a workload, the latest seen first."""
+
+    workload_uid: str
+    runs: list[ConfiguredRun]
+    total_count: int
+
+
+class Verdict(Answer):
+    """What the rules made of one detection record."""
+
+    framework: str
+    layer: str
+    wrapper_framework: str
+    base_framework: str
+    confidence: float
+    method: str
+    indicators: list[str]
+
+
+class Pod(Answer):
+    """A pod of the run's workload."""
+
+    pod_uid: str
+    pod_name: str
+    namespace: str
+
+
+class WholeRun(ConfiguredRun):
+    """A run with its latest detection record; evidence, hints and verdict are null without one."""
+
+    evidence: Optional[dict[str, Any]]
+    hints: Optional[dict[str, Any]]
+    verdict: Optional[Verdict]
+    pods: list[Pod]
+
+
+class Metric(Answer):
+    """A metric of a run, of one source and one set of tags."""
+
+    name: str
+    source: str
+    tags: dict[str, str]
+    count: int
+    first_step: int
+    last_step: int
+    first_time: Milliseconds
+    last_time: Milliseconds
+    last_value: Annotated[float, msgspec.Meta(description="Of the last step.")]
+
+
+class Metrics(Answer):
+    """The metrics of a run, by name."""
+
+    metrics: list[Metric]
+    total_count: int
+
+
+class Entry(Answer):
+    """What one log call carried besides numbers."""
+
+    step: int
+    timestamp: Milliseconds
+    source: str
+    data: dict[str, Any]
+
+
+class Entries(Answer):
+    """A page of log entries, the latest first."""
+
+    entries: list[Entry]
+    next: Next
+
+
+class Mark(Answer):
+    """Where a metric was no finite number."""
+
+    name: str
+    step: int
+    timestamp: Milliseconds
+    value: Literal["NaN", "Infinity", "-Infinity"]
+
+
+class Marks(Answer):
+    """The marks of a run, by step."""
+
+    marks: list[Mark]
+
+
+class Curve(Answer):
+    """A series, down-sampled: the last five are lists of equal length, of the buckets with points."""
+
+    run: Key
+    name: str
+    source: str
+    tags: dict[str, str]
+    bucket: list[int]
+    min: list[float]
+    max: list[float]
+    mean: list[float]
+    count: list[int]
+
+
+class Curves(Answer):
+    """Series on one grid: bucket `i` begins at `start + i * width`, in the axis' unit."""
+
+    axis: Literal["step", "time", "relative"]
+    start: int
+    width: int
+    buckets: int
+    series: list[Curve]
+
+
+class Taken(Answer):
+    """What was stored of a body; a duplicate had been stored before."""
+
+    count: int
+    duplicate: bool
+
+
+class TakenPart(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What was stored of a part of a batch, or why it was not."""
+
+    success: bool
+    count: int = 0
+    duplicate: bool = False
+    error: str = ""
+
+
+class TakenBatch(Answer):
+    """What was stored of each part of a batch that came."""
+
+    results: dict[Literal["detection", "metrics", "logs"], TakenPart]
