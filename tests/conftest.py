@@ -12,6 +12,7 @@ from primus_lens_wandb_exporter import guard
 
 from .support.processor import Processor
 from .support.scripts import REPOSITORY, ScriptRunner, clean_environ
+from .support.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
