@@ -18,12 +18,15 @@ class Row(NamedTuple):
     unit: str = ""
     budget: float | None = None  # in `unit`; a figure up to here is within
     peer: bool = False  # measured on something else, for scale
+    at_least: bool = False  # a figure from the budget on is within
 
     @property
     def verdict(self) -> str:
-        """`within` or `over` the budget; empty where there is none."""
+        """`within`, or `OVER` (`UNDER`, if it is the least) the budget; empty where there is none."""
         if self.figure is None or self.budget is None:
             return ""
+        if self.at_least:
+            return "within" if self.figure.value >= self.budget else "UNDER"
         return "within" if self.figure.value <= self.budget else "OVER"
 
     def as_dict(self) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def _cells(row: Row) -> Sequence[str]:
         str(figure.count),
         "" if figure.baseline is None else f"{_number(figure.baseline)} {row.unit}",
         "" if figure.ratio is None else f"{figure.ratio:.2f}",
-        "" if row.budget is None else f"{_number(row.budget)} {row.unit}",
+        "" if row.budget is None else f"{'≥ ' * row.at_least}{_number(row.budget)} {row.unit}",
         row.verdict,
     )
 

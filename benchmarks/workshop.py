@@ -77,11 +77,17 @@ class Workshop:
         """The Python of a venv with other telemetry in it, and without ours; None if there is none."""
         if not self._peers_wanted:
             return None
-        python = self._venv("peers")
-        try:
-            self._pip(python, "install", *_PEERS)
-        except subprocess.SubprocessError:
+        python = self.with_packages(*_PEERS)
+        if python is None:
             self.no_peers = "pip could not install them"
+        return python
+
+    def with_packages(self, *packages: str) -> Path | None:
+        """Return the Python of a new venv with packages in it, and without ours; None: pip failed."""
+        python = self._venv("-".join(packages[:2]))
+        try:
+            self._pip(python, "install", *packages)
+        except subprocess.SubprocessError:
             return None
         return python
 
@@ -135,8 +141,8 @@ class Workshop:
 
     @contextlib.contextmanager
     def processor(self, behaviour: str = "healthy") -> Iterator[Processor]:
-        """Run a processor in a process of its own; see `benchmarks.processor` for how it may behave."""
-        command = [sys.executable, "-m", "benchmarks.processor", behaviour]
+        """Run a processor in a process of its own; see `benchmarks.counter` for how it may behave."""
+        command = [sys.executable, "-m", "benchmarks.counter", behaviour]
         with subprocess.Popen(
             command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         ) as process:

@@ -2,9 +2,9 @@
 
 It prints its port, then, for each line on standard input, the points taken since the last one.
 
-    python -m benchmarks.processor healthy    answers 200 to every body
-    python -m benchmarks.processor refused    nobody listens on the port
-    python -m benchmarks.processor hanging    takes connections and never answers
+    python -m benchmarks.counter healthy    answers 200 to every body
+    python -m benchmarks.counter refused    nobody listens on the port
+    python -m benchmarks.counter hanging    takes connections and never answers
 """
 
 from __future__ import annotations

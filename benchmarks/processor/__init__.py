@@ -1,0 +1,1 @@
+"""What the telemetry-processor achieves, measured: `python -m benchmarks.processor`."""
