@@ -209,6 +209,13 @@ def _list_questions_of_runs(runs: Runs, curves: Curves, live: Live) -> list[Endp
             (_RUNS, _METRIC, *_GRID),
         ),
         Endpoint(
+            f"{_BASE}/series/rows",
+            curves.rows,
+            "The same as rows, for tools that know tables alone",
+            answers.CurveRows,
+            (_RUNS, _METRIC, *_GRID),
+        ),
+        Endpoint(
             f"{_BASE}/stream",
             live.stream,
             "What changes, as server-sent events: `change` and `reset`",

@@ -288,6 +288,31 @@ class Curves(Answer):
     series: list[Curve]
 
 
+class CurveRow(Answer):
+    """A bucket of a series, which begins at `x`; `label` is what its run is called."""
+
+    run: Key
+    label: str
+    name: str
+    source: str
+    tags: dict[str, str]
+    x: int
+    min: float
+    max: float
+    mean: float
+    count: int
+
+
+class CurveRows(Answer):
+    """Series on one grid, a row for each bucket with points, by `x`."""
+
+    axis: Literal["step", "time", "relative"]
+    start: int
+    width: int
+    buckets: int
+    rows: list[CurveRow]
+
+
 class Taken(Answer):
     """What was stored of a body; a duplicate had been stored before."""
 

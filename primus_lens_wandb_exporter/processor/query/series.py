@@ -1,9 +1,11 @@
-"""`GET /series`: the curves of several runs on a grid that they share, down-sampled in the database."""
+"""`GET /series…`: the curves of several runs on a grid that they share, down-sampled in the database."""
 
 from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import Request
@@ -16,6 +18,7 @@ from ..settings import Settings
 from ..store import Store
 from .outside import key_of
 from .parameters import MILLISECOND, MOST_DIGITS, read_keys, read_texts, read_whole, refuse
+from .rows import as_rows, label_runs
 
 AXES = {"step": 1, "time": MILLISECOND, "relative": MILLISECOND}  # of the store's units in ours
 MOST_RUNS = 20
@@ -28,7 +31,7 @@ WIDEST = 10**15
 
 
 class Curves:
-    """The path over one store; it is called on a thread of Starlette's pool."""
+    """The paths over one store; each is called on a thread of Starlette's pool."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
@@ -37,22 +40,36 @@ class Curves:
 
     def series(self, request: Request) -> Response:
         """Answer minimum, maximum, mean and count of each bucket in which there is a point."""
+        with self._turn(request):
+            return answer(self._sample(request))
+
+    def rows(self, request: Request) -> Response:
+        """Answer the same as rows, one a bucket."""
+        with self._turn(request):
+            found = self._sample(request)
+            labels = label_runs(self._store, {one["run"] for one in found["series"]})
+            rows = as_rows(found.pop("series"), labels, found["start"], found["width"])
+            return answer({**found, "rows": rows})
+
+    @contextmanager
+    def _turn(self, request: Request) -> Iterator[None]:
+        """Let in those who may ask, and not too many at once."""
         require(request, self._settings.read_token)
+        if not self._at_once.acquire(blocking=False):
+            raise Refusal(429, "busy", "too many questions at once", {"Retry-After": "1"})
+        try:
+            yield
+        finally:
+            self._at_once.release()
+
+    def _sample(self, request: Request) -> dict[str, Any]:
         runs = read_keys(request, MOST_RUNS)
         axis = request.query_params.get("axis", "").strip() or "step"
         if axis not in AXES:
             refuse(f"axis: expected of {', '.join(AXES)}")
-        names = read_texts(request, "metric")
+        names = read_texts(request, "metric") or self._all_names(runs)
         if len(names) > MOST_METRICS:
             refuse(f"metric: expected at most {MOST_METRICS}")
-        if not self._at_once.acquire(blocking=False):
-            raise Refusal(429, "busy", "too many questions at once", {"Retry-After": "1"})
-        try:
-            return answer(self._sample(request, runs, names or self._all_names(runs), axis))
-        finally:
-            self._at_once.release()
-
-    def _sample(self, request: Request, runs: list[int], names: list[str], axis: str) -> dict[str, Any]:
         unit = AXES[axis]
         extent = self._store.extent(runs, names, axis) if runs and names else None
         first, last = (place // unit for place in extent or (0, 0))
