@@ -39,7 +39,7 @@ def test_that_fails():
 """
 _WHOLE_FILE = """
 import pytest
-pytest.skip("psql is missing: apt install postgresql", allow_module_level=True)
+pytest.skip("needs PostgreSQL: apt-get install postgresql", allow_module_level=True)
 """
 
 

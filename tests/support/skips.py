@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Generator
 from typing import TypeVar, Union
 
 import pytest
 
 SWITCH = "PRIMUS_LENS_TESTS_NO_SKIP"
-MENDED_BY = "apt install"  # what the reason of such a skip tells the user to do
+MENDED_BY = re.compile(r"\bapt(-get)? install\b")  # what such a skip's reason tells the user to do
 
 Report = TypeVar("Report", bound=Union[pytest.TestReport, pytest.CollectReport])
 
@@ -30,7 +31,7 @@ def judge(report: Report) -> Report:
     """Let a skip stand unless its reason is a Debian package and the switch is on."""
     if os.environ.get(SWITCH) and report.skipped and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2]
-        if MENDED_BY in reason:
+        if MENDED_BY.search(reason):
             report.outcome = "failed"
             report.longrepr = f"{reason} ({SWITCH} is set)"
     return report
