@@ -20,8 +20,8 @@ endef
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: $(VENV)/.demo ## run an unchanged training script and show what a telemetry-processor got
-	@$(BIN)/python -m examples.demo
+demo: $(VENV)/.demo ## train unchanged, show what our processor stored (KEEP=1: leave its page open)
+	@$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
 
 test: lint $(VENV)/.frameworks ## lint, check types, run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS)
@@ -46,7 +46,7 @@ $(VENV)/.demo: setup.cfg setup.py $(wildcard sitecustomize/*)
 	@[ -x $(BIN)/pip ] || $(PYTHON) -m venv $(VENV) || \
 		{ echo "$(PYTHON) cannot make a virtual environment (on Debian: apt install python3-venv)"; exit 1; }
 	@$(call install,--upgrade pip)
-	@$(call install,--editable . wandb)
+	@$(call install,--editable '.[processor]' wandb)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo

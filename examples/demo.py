@@ -1,18 +1,25 @@
-"""Run an unchanged training script and show what a telemetry-processor gets of it.
+"""Run an unchanged training script and show what our own telemetry-processor has of it.
 
-A small receiver on loopback stands in for the telemetry-processor; W&B works offline. The exit
-status is 0 only if what was received is what W&B itself recorded. Run by `make demo`.
+The processor serves on a free port of this machine, over a database in a temporary folder; W&B works
+offline. The exit status is 0 only if every number that W&B itself recorded is stored, the run is known
+to have finished, its page can be opened, and the processor stopped cleanly. Run by `make demo`.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import urllib.request
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +27,10 @@ from tests.support.wandb_file import find_files, read_history
 
 SCRIPT = Path(__file__).with_name("plain_loop.py")
 COMMAND = Path(sys.executable).with_name("primus-lens-wandb")
+WORKLOAD = "demo-workload"
+PATIENCE = 30  # seconds that anything of the processor may take
+
+_web = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine needs no proxy
 
 
 class Point(NamedTuple):
@@ -30,52 +41,69 @@ class Point(NamedTuple):
     value: float
 
 
-class Receiver(ThreadingHTTPServer):
-    """Keeps the bodies it gets, by the last part of the path."""
+class Processor:
+    """A running `primus-lens-wandb serve`."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.bodies: dict[str, list[dict[str, Any]]] = {"detection": [], "metrics": [], "logs": []}
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        assert process.stderr is not None
+        greeting = process.stderr.readline()
+        found = re.search(r"serving (http://\S+),", greeting)
+        if found is None:
+            raise SystemExit(greeting + process.stderr.read())
+        self.url = found.group(1)
+        threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()  # its access log
 
-    @property
-    def url(self) -> str:
-        """The base URL to report to."""
-        return f"http://127.0.0.1:{self.server_port}/api/v1"
+    def open(self, path: str) -> bytes:
+        """Return what it answers.
 
+        Raises:
+            OSError: it does not answer, or refuses.
+        """
+        with _web.open(self.url + path, timeout=PATIENCE) as response:
+            return bytes(response.read())
 
-class Handler(BaseHTTPRequestHandler):
-    """Answers every POST with 200."""
+    def ask(self, path: str) -> dict[str, Any]:
+        """Return the data of a query's answer."""
+        return dict(json.loads(self.open(f"/api/v1{path}"))["data"])
 
-    server: Receiver
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one write an answer: two would wait for each other (Nagle, delayed acknowledgement)
-
-    def do_POST(self) -> None:
-        """Keep the body."""
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.bodies.setdefault(self.path.rpartition("/")[2], []).append(body)
-        answer = b'{"meta":{},"data":{}}'
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+    def stop(self) -> int:
+        """Tell it to stop, and return its exit status."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(PATIENCE)
 
 
-def train(receiver: Receiver, folder: str) -> None:
+@contextmanager
+def serving(folder: str) -> Iterator[Processor]:
+    """Run a processor as long as it lasts, with its database in a folder."""
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PRIMUS_LENS_PROCESSOR_")
+    }
+    with subprocess.Popen(
+        [str(COMMAND), "serve", "--port", "0", "--db", f"{folder}/processor.db"],
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield Processor(process)
+        finally:
+            process.kill()
+
+
+def train(processor: Processor, folder: str) -> None:
     """Run the script in a process of its own, as a pod would.
 
     Raises:
         subprocess.CalledProcessError: the script failed.
     """
-    identity = {"WORKLOAD_UID": "demo-workload", "POD_NAME": "demo-pod", "POD_NAMESPACE": "demo"}
+    identity = {"WORKLOAD_UID": WORKLOAD, "POD_NAME": "demo-pod", "POD_NAMESPACE": "demo"}
     wandb = {"WANDB_MODE": "offline", "WANDB_DIR": folder, "WANDB_SILENT": "true"}
     subprocess.run(
         [str(COMMAND), "run", "--", sys.executable, str(SCRIPT)],
-        env={**os.environ, **identity, **wandb, "PRIMUS_LENS_API_BASE_URL": receiver.url},
+        env={**os.environ, **identity, **wandb, "PRIMUS_LENS_API_BASE_URL": f"{processor.url}/api/v1"},
         check=True,
     )
 
@@ -90,50 +118,75 @@ def logged_points(folder: str) -> list[Point]:
     ]
 
 
-def received_points(receiver: Receiver) -> list[Point]:
-    """Return what arrived."""
-    return [
-        Point(point["name"], point["step"], point["value"])
-        for body in receiver.bodies["metrics"]
-        for point in body["metrics"]
-    ]
+def stored_points(processor: Processor) -> list[Point]:
+    """Return what the processor has."""
+    rows = processor.ask(f"/workloads/{WORKLOAD}/metrics/data?metrics=all")["data"]
+    return [Point(row["metric_name"], row["iteration"], row["value"]) for row in rows]
 
 
-def show_detection(record: dict[str, Any]) -> None:
-    """Print whose run it is and what it runs on."""
-    run, hints = record["evidence"]["wandb"], record["hints"]
-    frameworks = ", ".join(hints["possible_frameworks"]) or "none loaded: plain Python"
-    print(f"workload   {record['workload_uid']}, pod {record['namespace']}/{record['pod_name']}")
-    print(f"run        {run['name']} ({run['id']}) of project {run['project']}, config {run['config']}")
-    print(f"framework  {frameworks} (confidence {hints['confidence']})\n")
+def show_run(run: dict[str, Any]) -> None:
+    """Print whose run it is, what it runs on, and how it ended."""
+    (pod,) = run["pods"]
+    framework = run["framework"] or "none loaded: plain Python"
+    print(f"workload   {run['workload']}, pod {pod['namespace']}/{pod['pod_name']}")
+    print(
+        f"run        {run['name']} ({run['run_id']}) of project {run['project']}, config {run['config']}"
+    )
+    print(f"state      {run['state']} on {run['host']}")
+    print(f"framework  {framework}\n")
 
 
-def show_metrics(logged: list[Point], received: list[Point]) -> None:
+def show_metrics(logged: list[Point], stored: list[Point]) -> None:
     """Print one line a metric."""
-    print(f"{'metric':<20}{'logged':>8}{'received':>10}{'last value':>14}")
-    for name in sorted({point.name for point in logged + received}):
-        mine = [point for point in received if point.name == name]
+    print(f"{'metric':<20}{'logged':>8}{'stored':>10}{'last value':>14}")
+    for name in sorted({point.name for point in logged + stored}):
+        mine = [point for point in stored if point.name == name]
         count = sum(point.name == name for point in logged)
         last = f"{max(mine, key=lambda point: point.step).value:.4g}" if mine else "-"
         print(f"{name:<20}{count:>8}{len(mine):>10}{last:>14}")
 
 
+def demonstrate(processor: Processor, folder: str, keep: bool) -> bool:
+    """Train and show what is stored of it; return whether that is all, of a run known as finished."""
+    processor.open("/")
+    print(f"Open {processor.url}/ in a browser: the run appears there while it trains.\n")
+    print(f"$ primus-lens-wandb run -- python examples/{SCRIPT.name}", flush=True)
+    train(processor, folder)
+    print()
+    logged, stored = logged_points(folder), stored_points(processor)
+    runs = [processor.ask(f"/runs/{run['key']}") for run in processor.ask("/runs")["runs"]]
+    for run in runs:
+        show_run(run)
+    show_metrics(logged, stored)
+    same = bool(logged) and sorted(logged) == sorted(stored)
+    verdict = "the same, every one" if same else "NOT the same"
+    print(f"\n{len(logged)} points in W&B's own record, {len(stored)} stored: {verdict}.", flush=True)
+    if keep:
+        wait_for_interrupt(processor)
+    return same and [run["state"] for run in runs] == ["finished"]
+
+
+def wait_for_interrupt(processor: Processor) -> None:
+    """Leave the processor serving until C-c."""
+    try:
+        print(f"Look at {processor.url}/ until C-c.", flush=True)
+        signal.pause()
+    except KeyboardInterrupt:
+        print()
+
+
 def main() -> int:
     """Run the demo and return its exit status."""
-    with Receiver() as receiver, tempfile.TemporaryDirectory() as folder:
-        threading.Thread(target=receiver.serve_forever, daemon=True).start()
-        print(f"$ primus-lens-wandb run -- python examples/{SCRIPT.name}")
-        train(receiver, folder)
-        receiver.shutdown()
-        logged, received = logged_points(folder), received_points(receiver)
-    print()
-    for record in receiver.bodies["detection"]:
-        show_detection(record)
-    show_metrics(logged, received)
-    same = bool(logged) and sorted(logged) == sorted(received)
-    verdict = "the same, every one" if same else "NOT the same"
-    print(f"\n{len(logged)} points in W&B's own record, {len(received)} received: {verdict}.")
-    return 0 if same and receiver.bodies["detection"] else 1
+    parser = argparse.ArgumentParser(prog="python -m examples.demo", description="Show what is stored.")
+    parser.add_argument("--keep", action="store_true", help="keep serving until C-c")
+    keep = parser.parse_args().keep
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
+    with tempfile.TemporaryDirectory() as folder, serving(folder) as processor:
+        good = demonstrate(processor, folder, keep)
+        status = processor.stop()
+    if status:
+        print(f"The processor ended with status {status}.")
+    return 0 if good and status == 0 else 1
 
 
 if __name__ == "__main__":

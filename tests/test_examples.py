@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import httpx
 import pytest
 
 from .support.processor import Processor
@@ -56,32 +58,48 @@ _has_command = pytest.mark.skipif(
 )
 
 
-def _demo(environ: dict[str, str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "examples.demo"],
+def _start_demo(tmp_path: Path, *options: str, **environ: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "examples.demo", *options],
         cwd=REPOSITORY,
         env={**clean_environ(tmp_path), **environ},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
     )
 
 
 @pytest.mark.wandb
 @_has_command
-def test_the_demo_shows_that_all_that_was_logged_was_received(tmp_path: Path) -> None:
-    finished = _demo({}, tmp_path)
-    assert finished.returncode == 0, finished.stderr
-    assert re.search(r"^train/loss +300 +300 ", finished.stdout, re.MULTILINE)
-    assert finished.stdout.endswith(
-        "900 points in W&B's own record, 900 received: the same, every one.\n"
-    )
+def test_the_demo_shows_that_all_that_was_logged_is_stored(tmp_path: Path) -> None:
+    with _start_demo(tmp_path) as demo:
+        stdout, stderr = demo.communicate(timeout=60)
+    assert demo.returncode == 0, stderr
+    assert re.search(r"^state +finished ", stdout, re.MULTILINE)
+    assert re.search(r"^train/loss +300 +300 ", stdout, re.MULTILINE)
+    assert stdout.endswith("900 points in W&B's own record, 900 stored: the same, every one.\n")
 
 
 @pytest.mark.wandb
 @_has_command
 def test_the_demo_fails_when_something_is_missing(tmp_path: Path) -> None:
-    finished = _demo({"PRIMUS_LENS_WANDB_API_REPORTING": "false"}, tmp_path)
-    assert finished.returncode == 1
-    assert finished.stdout.endswith("900 points in W&B's own record, 0 received: NOT the same.\n")
+    with _start_demo(tmp_path, PRIMUS_LENS_WANDB_API_REPORTING="false") as demo:
+        stdout, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 1
+    assert stdout.endswith("900 points in W&B's own record, 0 stored: NOT the same.\n")
+
+
+@pytest.mark.wandb
+@_has_command
+def test_the_demo_leaves_its_page_open_until_it_is_interrupted(tmp_path: Path) -> None:
+    with _start_demo(tmp_path, "--keep") as demo:
+        assert demo.stdout is not None
+        last = next(line for line in demo.stdout if "until C-c" in line)
+        url = last.split()[2]
+        assert httpx.get(url, trust_env=False).headers["content-type"].startswith("text/html")
+        demo.send_signal(signal.SIGINT)
+        _, stderr = demo.communicate(timeout=60)
+    assert (demo.returncode, stderr) == (0, "")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url, trust_env=False)
