@@ -57,8 +57,10 @@ def postgres_rate(url: str, seconds: float) -> float:
     """Return the points a second of an `unnest` loop into a new table of a PostgreSQL database."""
     import psycopg
 
+    from primus_lens_wandb_exporter.processor.store.postgres.arrays import columns, take_arrays
+
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("DROP TABLE IF EXISTS bare_point")
+        take_arrays(connection)
         connection.execute(
             "CREATE TABLE bare_point (series_id bigint, step bigint, ts bigint, value float8,"
             " PRIMARY KEY (series_id, step, ts))"
@@ -66,14 +68,15 @@ def postgres_rate(url: str, seconds: float) -> float:
 
         def commit(rows: list[Row]) -> None:
             connection.execute(
-                "INSERT INTO bare_point SELECT * FROM unnest(%b::bigint[], %b::bigint[], %b::bigint[],"
-                " %b::float8[]) ON CONFLICT DO NOTHING",
-                [list(column) for column in zip(*rows)],
+                "INSERT INTO bare_point SELECT * FROM unnest(%s::int8[], %s::int8[], %s::int8[],"
+                " %s::float8[]) ON CONFLICT DO NOTHING",
+                columns("iiif", rows),
             )
 
-        rate = _rate(commit, seconds)
-        connection.execute("DROP TABLE bare_point")
-        return rate
+        try:
+            return _rate(commit, seconds)
+        finally:
+            connection.execute("DROP TABLE bare_point")
 
 
 def _rate(commit: Callable[[Any], None], seconds: float) -> float:
