@@ -11,7 +11,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from .endpoint import Endpoint, Parameter
 from .ingest import wire
 from .ingest.receive import Ingest
-from .query import answers
+from .query import answers, run_answers
 from .query.contract import MOST_POINTS, Query
 from .query.live import Live
 from .query.parameters import LARGEST_PAGE, LONGEST_SEARCH, MOST_DIGITS
@@ -129,7 +129,7 @@ def _list_questions_of_workloads(query: Query, runs: Runs) -> list[Endpoint]:
             f"{_WORKLOAD}/runs",
             runs.of_workload,
             "Runs of a workload, with their configs",
-            answers.WorkloadRuns,
+            run_answers.WorkloadRuns,
             (_SEARCH, _STATE, _LIMIT, _OFFSET),
         ),
         Endpoint(
@@ -180,16 +180,20 @@ def _list_questions_of_runs(runs: Runs, curves: Curves, live: Live) -> list[Endp
             f"{_BASE}/runs",
             runs.all,
             "Runs, the latest seen first",
-            answers.Runs,
+            run_answers.Runs,
             (_SEARCH, _STATE, workload, _LIMIT, _OFFSET),
         ),
-        Endpoint(_RUN, runs.one, "A run, with its detection record", answers.WholeRun, refusals=(404,)),
-        Endpoint(f"{_RUN}/metrics", runs.metrics, "Metrics of a run", answers.Metrics, refusals=(404,)),
+        Endpoint(
+            _RUN, runs.one, "A run, with its detection record", run_answers.WholeRun, refusals=(404,)
+        ),
+        Endpoint(
+            f"{_RUN}/metrics", runs.metrics, "Metrics of a run", run_answers.Metrics, refusals=(404,)
+        ),
         Endpoint(
             f"{_RUN}/logs",
             runs.logs,
             "Log entries of a run, the latest first",
-            answers.Entries,
+            run_answers.Entries,
             (_LIMIT, _CURSOR),
             refusals=(400, 404),
         ),
@@ -197,7 +201,7 @@ def _list_questions_of_runs(runs: Runs, curves: Curves, live: Live) -> list[Endp
             f"{_RUN}/marks",
             runs.marks,
             "Where metrics were no finite numbers",
-            answers.Marks,
+            run_answers.Marks,
             (marks,),
             refusals=(400, 404),
         ),
@@ -205,14 +209,14 @@ def _list_questions_of_runs(runs: Runs, curves: Curves, live: Live) -> list[Endp
             f"{_BASE}/series",
             curves.series,
             f"Curves of runs on one grid, of at most {MOST_METRICS} metrics",
-            answers.Curves,
+            run_answers.Curves,
             (_RUNS, _METRIC, *_GRID),
         ),
         Endpoint(
             f"{_BASE}/series/rows",
             curves.rows,
             "The same as rows, for tools that know tables alone",
-            answers.CurveRows,
+            run_answers.CurveRows,
             (_RUNS, _METRIC, *_GRID),
         ),
         Endpoint(
