@@ -25,7 +25,7 @@ from .query.series import Curves
 from .refusal import Refusal
 from .routes import list_endpoints
 from .settings import Settings
-from .store import Store
+from .store import Store, StoreError
 from .store.writer import Writer
 from .watch import Watch
 
@@ -72,6 +72,11 @@ def make_app(
         assert isinstance(error, HTTPException)
         return refuse(error.status_code, error.detail, error.headers)
 
+    def broken(request: Request, error: Exception) -> Response:
+        _log.error("%s", error)
+        meters.refusals.labels("store").inc()
+        return refuse(503, "the database cannot be used at present", {"Retry-After": "30"})
+
     def failed(request: Request, error: Exception) -> Response:
         return refuse(500, "internal error")
 
@@ -94,6 +99,7 @@ def make_app(
             Refusal: refused,
             ClientDisconnect: gone,
             HTTPException: no_route,
+            StoreError: broken,
             Exception: failed,
         },
     )

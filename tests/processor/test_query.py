@@ -258,6 +258,13 @@ def test_health_and_readiness(taker: Embedded, monkeypatch: pytest.MonkeyPatch) 
     assert taker.client.get("/health").status_code == 200
 
 
+def test_a_database_that_cannot_be_asked_is_answered_with_503(taker: Embedded, tmp_path: Path) -> None:
+    (tmp_path / "processor.db").write_bytes(b"no database any more" * 1000)
+    answer = taker.client.get("/api/v1/workloads")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert answer.json() == {"error": "the database cannot be used at present"}
+
+
 def test_requests_are_counted_by_route(filled: Embedded) -> None:
     for uid in ("a", "b/c"):
         filled.get(f"/workloads/{uid}/runs")
