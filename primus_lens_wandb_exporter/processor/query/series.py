@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.requests import Request
@@ -26,6 +28,7 @@ MOST_METRICS = 100
 MOST_BUCKETS = 2000
 _MOST_CELLS = 400_000  # of all series together: an answer of about 40 MB
 _AT_ONCE = 3
+_PARTS = min(4, os.cpu_count() or 1)  # questions of one answer, side by side
 _FAR = 2**61  # of two places within, each engine can take the difference
 WIDEST = 10**15
 
@@ -37,6 +40,7 @@ class Curves:
         self._settings = settings
         self._store = store
         self._at_once = threading.BoundedSemaphore(_AT_ONCE)
+        self._pool = ThreadPoolExecutor(_PARTS, "processor-series")
 
     def series(self, request: Request) -> Response:
         """Answer minimum, maximum, mean and count of each bucket in which there is a point."""
@@ -78,13 +82,20 @@ class Curves:
         if end < start:
             refuse("end: expected no less than start")
         width, buckets = _read_grid(request, end - start + 1, len(runs) * len(names))
-        found = []
-        if extent:
-            found = self._store.series(runs, names, axis, start * unit, width * unit, buckets)
+        grid = (axis, start * unit, width * unit, buckets)
+        found = self._ask(runs, names, grid) if extent else []
         order = {run: index for index, run in enumerate(runs)}
         found.sort(key=lambda one: (one["name"], order[one["run"]], one["source"], str(one["tags"])))
         series = [{**one, "run": key_of(one["run"])} for one in found]
         return {"axis": axis, "start": start, "width": width, "buckets": buckets, "series": series}
+
+    def _ask(
+        self, runs: list[int], names: list[str], grid: tuple[str, int, int, int]
+    ) -> list[dict[str, Any]]:
+        """Ask for parts of it side by side: a database reads one answer's points on one core."""
+        parts = [([run], names[first::_PARTS]) for run in runs for first in range(_PARTS)]
+        asked = [self._pool.submit(self._store.series, *part, *grid) for part in parts if part[1]]
+        return [one for part in asked for one in part.result()]
 
     def _all_names(self, runs: list[int]) -> list[str]:
         """Return the metrics of the runs, by name, as many as may be asked for."""
