@@ -94,8 +94,10 @@ class Curves:
     ) -> list[dict[str, Any]]:
         """Ask for parts of it side by side: a database reads one answer's points on one core."""
         parts = [([run], names[first::_PARTS]) for run in runs for first in range(_PARTS)]
-        asked = [self._pool.submit(self._store.series, *part, *grid) for part in parts if part[1]]
-        return [one for part in asked for one in part.result()]
+        answers = self._pool.map(
+            lambda part: self._store.series(part[0], part[1], *grid), [part for part in parts if part[1]]
+        )
+        return [one for answer in answers for one in answer]
 
     def _all_names(self, runs: list[int]) -> list[str]:
         """Return the metrics of the runs, by name, as many as may be asked for."""
