@@ -6,8 +6,8 @@ import os
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import Request
@@ -27,7 +27,8 @@ MOST_RUNS = 20
 MOST_METRICS = 100
 MOST_BUCKETS = 2000
 _MOST_CELLS = 400_000  # of all series together: an answer of about 40 MB
-_AT_ONCE = 3
+_AT_ONCE = 4
+_PATIENCE = 5.0  # seconds to wait for a turn: a page asks for several charts at once
 _PARTS = min(4, os.cpu_count() or 1)  # questions of one answer, side by side
 _FAR = 2**61  # of two places within, each engine can take the difference
 WIDEST = 10**15
@@ -57,9 +58,9 @@ class Curves:
 
     @contextmanager
     def _turn(self, request: Request) -> Iterator[None]:
-        """Let in those who may ask, and not too many at once."""
+        """Let in those who may ask, not too many at once."""
         require(request, self._settings.read_token)
-        if not self._at_once.acquire(blocking=False):
+        if not self._at_once.acquire(timeout=_PATIENCE):
             raise Refusal(429, "busy", "too many questions at once", {"Retry-After": "1"})
         try:
             yield
