@@ -27,7 +27,6 @@ gpu_count, started, ended, last_seen, points, last_step, exit_code, cause
 
 CHOSEN = f"""
 run_id <> ''
-AND (:workload IS NULL OR workload = :workload)
 AND (:states = '[]' OR {STATE} IN (SELECT value FROM json_each(:states)))
 AND (:search = '' OR run_id LIKE :like ESCAPE '!' OR name LIKE :like ESCAPE '!'
     OR project LIKE :like ESCAPE '!' OR workload LIKE :like ESCAPE '!'
@@ -67,9 +66,10 @@ def ask_runs(
         "limit": limit,
         "offset": offset,
     }
-    (total,) = connection.execute(f"SELECT count(*) FROM run WHERE {CHOSEN}", asked).fetchone()
+    chosen = CHOSEN if workload is None else f"workload = :workload AND {CHOSEN}"
+    (total,) = connection.execute(f"SELECT count(*) FROM run WHERE {chosen}", asked).fetchone()
     rows = connection.execute(
-        f"SELECT {ROW} FROM run WHERE {CHOSEN}"
+        f"SELECT {ROW} FROM run WHERE {chosen}"
         " ORDER BY last_seen DESC, started DESC, id LIMIT :limit OFFSET :offset",
         asked,
     )
