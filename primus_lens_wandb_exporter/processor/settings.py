@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Union
 
+from .bearer import TokenFile, check_token, reason
+
+Token = Union[str, TokenFile]  # "": everyone may
 PREFIX = "PRIMUS_LENS_PROCESSOR_"
 
 
@@ -45,15 +47,9 @@ def _seconds(text: str) -> float:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 <= number <= 3600:
-        raise ValueError("expected seconds between 0 and 3600")
+    if not 0.1 <= number <= 3600:
+        raise ValueError("expected seconds between 0.1 and 3600")
     return number
-
-
-def _token(text: str) -> str:
-    if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError("expected printable ASCII without spaces")
-    return text
 
 
 def _setting(
@@ -82,28 +78,43 @@ class Settings:
         "MAX_BODY", 8 * 1024 * 1024, _positive_int, "Bytes of one body, unpacked; more is answered 413."
     )
     queue: int = _setting(
-        "QUEUE",
-        256,
+        "QUEUE", 256, _positive_int, "Bodies that may wait to be stored; more are answered 429."
+    )
+    room: int = _setting(
+        "ROOM",
+        64 * 1024 * 1024,
         _positive_int,
-        "Bodies that may be on their way or wait to be stored; more are answered 429.",
+        "Bytes of bodies that may arrive and wait, at least one of `MAX_BODY`; "
+        "what finds no room is answered 429, slow ones first.",
+    )
+    connections: int = _setting(
+        "CONNECTIONS",
+        1024,
+        _positive_int,
+        "Connections at once; for one more, that which has been idle for longest is closed.",
     )
     body_timeout: float = _setting(
         "BODY_TIMEOUT",
         30.0,
         _seconds,
-        "Seconds that one body may take to arrive; then it is answered 408.",
+        "Seconds that a request's headers may take to arrive, and then its body (408), "
+        "and that an answer may wait to be read on.",
     )
     shutdown_timeout: float = _setting(
-        "SHUTDOWN_TIMEOUT", 10.0, _seconds, "Seconds that a stop waits for bodies on their way."
+        "SHUTDOWN_TIMEOUT", 10.0, _seconds, "Seconds that a stop waits for what is on its way."
     )
-    ingest_token: str = _setting(
-        "INGEST_TOKEN", "", _token, "Bearer token that senders must show.", secret=True
+    ingest_token: Token = _setting(  # noqa: RUF009 (a field, which the rule sees where types are plain)
+        "INGEST_TOKEN", "", check_token, "Bearer token that senders must show.", secret=True
     )
-    ingest_token_file: str = _setting("INGEST_TOKEN_FILE", "", _text, "File with that token.")
-    read_token: str = _setting(
-        "READ_TOKEN", "", _token, "Bearer token that readers must show.", secret=True
+    ingest_token_file: str = _setting(
+        "INGEST_TOKEN_FILE", "", _text, "File with that token, read again when it changes."
     )
-    read_token_file: str = _setting("READ_TOKEN_FILE", "", _text, "File with that token.")
+    read_token: Token = _setting(  # noqa: RUF009
+        "READ_TOKEN", "", check_token, "Bearer token that readers must show.", secret=True
+    )
+    read_token_file: str = _setting(
+        "READ_TOKEN_FILE", "", _text, "File with that token, read again when it changes."
+    )
 
 
 def load(environ: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None) -> Settings:
@@ -132,7 +143,7 @@ def load(environ: Mapping[str, str] | None = None, options: Mapping[str, Any] | 
             both = f"{PREFIX}{name.upper()}"
             raise BadSetting(f"{both} and {both}_FILE are both set: expected one of them")
         if path:
-            values[name] = _read_token(f"{PREFIX}{name.upper()}_FILE", path)
+            values[name] = _open_token(f"{PREFIX}{name.upper()}_FILE", path)
     values.setdefault("db", default_db(environ))
     return Settings(**values)
 
@@ -145,15 +156,8 @@ def default_db(environ: Mapping[str, str]) -> str:
     return os.path.join(home, "primus-lens-wandb", "processor.db")
 
 
-def _read_token(variable: str, path: str) -> str:
+def _open_token(variable: str, path: str) -> TokenFile:
     try:
-        text = Path(path).read_text().strip()
+        return TokenFile(path)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a text"
-        raise BadSetting(f"{variable}={path!r}: {reason}") from None
-    if not text:
-        raise BadSetting(f"{variable}={path!r}: the file is empty, expected a token")
-    try:
-        return _token(text)
-    except ValueError as error:
-        raise BadSetting(f"{variable}={path!r}: {error}") from None
+        raise BadSetting(f"{variable}={path!r}: {reason(error)}") from None

@@ -318,13 +318,6 @@ def test_every_query_asks_for_the_token(tmp_path: Path) -> None:
             assert taker.client.get(path).status_code == 401
 
 
-def test_a_token_is_read_from_its_file(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("from-file\n")
-    settings = load({"PRIMUS_LENS_PROCESSOR_READ_TOKEN_FILE": str(tmp_path / "token")})
-    assert settings.read_token == "from-file"
-    assert "from-file" not in repr(settings)
-
-
 def test_an_option_stands_above_the_environment() -> None:
     environ = {"PRIMUS_LENS_PROCESSOR_PORT": "1", "PRIMUS_LENS_PROCESSOR_HOST": "h"}
     settings = load(environ, {"port": "2", "host": None})
