@@ -16,3 +16,8 @@ class Refusal(Exception):
         self.reason = reason
         self.error = error
         self.headers = dict(headers or {})
+
+
+def refuse_for_now(status: int, reason: str, error: str, seconds: int) -> Refusal:
+    """Return a refusal that says when to come back."""
+    return Refusal(status, reason, error, {"Retry-After": str(seconds)})

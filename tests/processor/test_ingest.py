@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from primus_lens_wandb_exporter.processor.ingest.body import read_body
+from primus_lens_wandb_exporter.processor.ingest.room import Place, Room
 from primus_lens_wandb_exporter.processor.refusal import Refusal
 from primus_lens_wandb_exporter.processor.settings import Settings
 from primus_lens_wandb_exporter.processor.store import Delivery, Full, Stored
@@ -180,6 +183,16 @@ def test_a_batch_answers_for_each_part(taker: Embedded) -> None:
     assert len(taker.points()) == 1
 
 
+def test_a_batch_takes_one_place_in_the_queue(tmp_path: Path) -> None:
+    body = {"metrics": bodies.metrics(bodies.point()), "logs": bodies.logs({"a": 1})}
+    body["detection"] = bodies.detection()
+    with embedded(tmp_path, Settings(queue=1)) as taker:
+        answer = taker.post("batch", body)
+        assert answer.status_code == 200
+        results = answer.json()["data"]["results"].values()
+        assert [part["success"] for part in results] == [True] * 3
+
+
 def test_a_batch_with_one_bad_part_stores_nothing(taker: Embedded) -> None:
     wrong = bodies.metrics(bodies.point(step=1.5))  # type: ignore[arg-type]
     answer = taker.post("batch", {"detection": bodies.detection(), "metrics": wrong})
@@ -248,7 +261,7 @@ def test_a_body_of_unknown_length_is_not_read_to_its_end() -> None:
 
     request = Request({"type": "http", "headers": [(b"content-type", b"application/json")]}, receive)
     with pytest.raises(Refusal, match="larger than 1000 bytes"):
-        asyncio.run(read_body(request, 1000))
+        asyncio.run(read_body(request, 1000, Place(Room(1000))))
     assert taken == 2100  # as much again is passed over, so that the sender gets to read the answer
 
 
@@ -268,6 +281,31 @@ def test_a_full_queue_and_a_full_disk_say_when_to_come_back(
         assert batch.json()["data"]["results"]["metrics"]["success"] is False
         assert taker.counted('primus_lens_processor_refusals_total{reason="full"}') == 2
         assert taker.post("metrics", bodies.metrics(bodies.point())).status_code == 200
+
+
+def test_when_storing_is_behind_more_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, at_the_gate = threading.Event(), threading.Event()
+    write = SqliteStore.write
+
+    def wait_and_write(store: SqliteStore, deliveries: list[Delivery]) -> list[bool]:
+        at_the_gate.set()
+        assert gate.wait(30)
+        return write(store, deliveries)
+
+    monkeypatch.setattr(SqliteStore, "write", wait_and_write)
+    with embedded(tmp_path, Settings(queue=1)) as taker, ThreadPoolExecutor(2) as pool:
+        taken = [pool.submit(taker.post, "metrics", bodies.metrics(bodies.point(step=0)))]
+        assert at_the_gate.wait(30)
+        taken.append(pool.submit(taker.post, "metrics", bodies.metrics(bodies.point(step=1))))
+        while not taker.counted("primus_lens_processor_queue"):
+            pass
+        answer = taker.post("metrics", b"not even looked at")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+        gate.set()
+        assert [future.result(30).status_code for future in taken] == [200, 200]
+        assert len(taker.points()) == 2
 
 
 def test_a_writer_that_takes_no_more_is_answered_429(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from primus_lens_wandb_exporter.processor.store import Busy, Delivery, Full, Stored, StoreError
+from primus_lens_wandb_exporter.processor.store import writer as store_writer
 from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
 from primus_lens_wandb_exporter.processor.store.writer import GROUP_POINTS, Writer
 
@@ -92,12 +93,42 @@ def test_a_group_grows_no_further_than_its_points(store: GatedStore, writer: Wri
 def test_more_than_may_wait_is_refused_at_once(store: GatedStore, writer: Writer) -> None:
     held = hold(store, writer)
     futures = [writer.submit(delivery(key)) for key in "abc"]
-    with pytest.raises(Busy, match="3 deliveries wait"):
+    with pytest.raises(Busy, match="3 bodies wait"):
         writer.submit(delivery("d"))
     assert writer.waiting == 3
     store.gate.set()
     assert all(future.result(SOON) for future in (held, *futures))
     assert writer.submit(delivery("d")).result(SOON) is True
+
+
+def test_what_came_together_takes_one_place(store: GatedStore, writer: Writer) -> None:
+    held = hold(store, writer)
+    together = [writer.submit_together([delivery(f"{key}{i}") for i in range(5)]) for key in "abc"]
+    assert (writer.waiting, writer.is_full) == (3, True)
+    with pytest.raises(Busy):
+        writer.submit_together([delivery("d"), delivery("e")])
+    store.gate.set()
+    assert held.result(SOON) is True
+    assert [[future.result(SOON) for future in futures] for futures in together] == [[True] * 5] * 3
+
+
+def test_trouble_lasts_until_a_write_goes_well_or_it_is_time_to_try_again(
+    store: GatedStore, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.gate.set()
+    for fault in (Full("no room"), StoreError("damaged")):
+        store.fault = fault
+        assert writer.submit(delivery("a")).exception(SOON) is fault
+        assert writer.trouble is fault
+        with monkeypatch.context() as patch:
+            patch.setattr(store_writer, "TROUBLE_LASTS", 0)
+            assert writer.trouble is None
+        store.fault = None
+        writer.submit(delivery("b")).result(SOON)
+        assert writer.trouble is None
+    store.fault = OverflowError("of the data")
+    assert writer.submit(delivery("c")).exception(SOON) is store.fault
+    assert writer.trouble is None
 
 
 def test_a_bad_delivery_costs_nobody_else(store: GatedStore, writer: Writer) -> None:

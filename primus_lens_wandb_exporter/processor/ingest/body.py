@@ -7,19 +7,20 @@ import zlib
 from starlette.requests import Request
 
 from ..refusal import Refusal
+from .room import Place
 
 _STEP = 256 * 1024  # bytes unpacked at once
 _GZIP = 16 + zlib.MAX_WBITS
 _MOST_MEMBERS = 16
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return the body, unpacked, of `limit` bytes at most.
+async def read_body(request: Request, limit: int, place: Place) -> bytes:
+    """Return the body, unpacked, of `limit` bytes at most, for each of which it has taken room.
 
     What is too large is passed over up to as much again, so that most senders get to read the answer.
 
     Raises:
-        Refusal: 413 too large, 415 not JSON or an unknown encoding, 400 broken gzip.
+        Refusal: 413 too large, 415 not JSON or an unknown encoding, 400 broken gzip, 429 no room.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -27,16 +28,21 @@ async def read_body(request: Request, limit: int) -> bytes:
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise Refusal(415, "media_type", "Content-Encoding: expected gzip or none")
-    raw = await _read(request, limit)
-    return unpack(raw, limit) if encoding == "gzip" else raw
+    raw = await _read(request, limit, place)
+    if encoding == "identity":
+        return raw
+    body = unpack(raw, limit)
+    place.take(len(body) - len(raw))
+    return body
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, limit: int, place: Place) -> bytes:
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():
         size += len(chunk)
         if size <= limit:
+            place.take(len(chunk))
             chunks.append(chunk)
         elif size > 2 * limit:
             break

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from starlette.requests import Request
@@ -14,17 +15,19 @@ from starlette.responses import Response
 from ..answer import answer
 from ..auth import require
 from ..meters import Meters
-from ..refusal import Refusal
+from ..refusal import Refusal, refuse_for_now
 from ..settings import Settings
 from ..store import Busy, Delivery, Full, StoreError
 from ..store.writer import Writer
 from .body import read_body
 from .decode import Origin, decode, identify
+from .room import Place, Room
 
 _log = logging.getLogger(__name__)
 _RETRY_BUSY = 1  # seconds
 _RETRY_FULL = 30
 _LARGE = 256 * 1024  # bytes of a body
+_CLOSE = {"Connection": "close"}
 
 
 class Ingest:
@@ -34,21 +37,18 @@ class Ingest:
         self._settings = settings
         self._writer = writer
         self._meters = meters
-        self._in_flight = 0
+        self._room = Room(max(settings.room, settings.max_body))
 
     async def take(self, request: Request) -> Response:
         """Answer one request; its kind is the last part of the path."""
         require(request, self._settings.ingest_token)
-        if self._in_flight >= self._settings.queue:  # before its body takes room
-            raise _later(429, "busy", "too many bodies are on their way", _RETRY_BUSY)
-        self._in_flight += 1
-        try:
-            return await self._take(request)
-        finally:
-            self._in_flight -= 1
+        if self._writer.is_full:  # before its body takes room
+            raise _busy()
+        with self._room.place() as place:
+            body = await self._read(request, place)
+            return await self._take(request, body)
 
-    async def _take(self, request: Request) -> Response:
-        body = await self._read(request)
+    async def _take(self, request: Request, body: bytes) -> Response:
         path = request.url.path
         kind = path.rpartition("/")[2]
         key = identify(path, request.headers.get("idempotency-key", ""), body)
@@ -57,7 +57,7 @@ class Ingest:
             parts = await asyncio.get_running_loop().run_in_executor(None, decode, kind, body, origin)
         else:
             parts = decode(kind, body, origin)
-        outcomes = dict(zip(parts, await asyncio.gather(*map(self._store, parts.values()))))
+        outcomes = await self._store(parts)
         if kind == "batch":
             return self._answer_batch(outcomes)
         (outcome,) = outcomes.values()
@@ -65,30 +65,46 @@ class Ingest:
             raise outcome
         return answer(outcome)
 
-    async def _read(self, request: Request) -> bytes:
+    async def _read(self, request: Request, place: Place) -> bytes:
+        reading = asyncio.ensure_future(read_body(request, self._settings.max_body, place))
+        place.arrive(reading)
         try:
-            reading = read_body(request, self._settings.max_body)
-            return await asyncio.wait_for(reading, self._settings.body_timeout)
-        except asyncio.TimeoutError:
-            raise Refusal(
-                408, "slow", "the body did not arrive in time", {"Connection": "close"}
-            ) from None
+            await asyncio.wait([reading], timeout=self._settings.body_timeout)
+            if reading.done() and not place.gave_way:
+                return reading.result()
+        finally:
+            place.arrived()
+            reading.cancel()
+        if place.gave_way:
+            error = "the body was slow, and others needed its room"
+            raise Refusal(429, "slow", error, {"Retry-After": str(_RETRY_BUSY), **_CLOSE})
+        raise Refusal(408, "slow", "the body did not arrive in time", _CLOSE)
 
-    async def _store(self, delivery: Delivery) -> dict[str, Any] | Refusal:
-        """Return what is to be said of a stored delivery, or why it is not stored."""
-        count = sum(map(len, (delivery.points, delivery.entries, delivery.events, delivery.detections)))
-        if not count:  # as the exporter's doctor asks: nothing is left behind
-            return {"count": 0, "duplicate": False}
+    async def _store(self, parts: Mapping[str, Delivery]) -> dict[str, dict[str, Any] | Refusal]:
+        """Return what is to be said of each part when it is stored, or why it is not.
+
+        Raises:
+            Refusal: 429, nothing was taken.
+        """
+        # What is empty leaves nothing behind, as when the exporter's doctor asks.
+        filled = {name: delivery for name, delivery in parts.items() if _count(delivery)}
+        try:
+            futures = self._writer.submit_together(list(filled.values()))
+        except Busy:
+            raise _busy() from None
+        outcomes = await asyncio.gather(*map(self._wait, filled.values(), futures))
+        nothing: dict[str, Any] = {"count": 0, "duplicate": False}
+        return {**dict.fromkeys(parts, nothing), **dict(zip(filled, outcomes))}
+
+    async def _wait(self, delivery: Delivery, future: Future[bool]) -> dict[str, Any] | Refusal:
         begin = time.monotonic()
         try:
-            new = await asyncio.wrap_future(self._writer.submit(delivery))
-        except Busy:
-            return _later(429, "busy", "too many bodies wait to be stored", _RETRY_BUSY)
+            new = await asyncio.wrap_future(future)
         except Full:
-            return _later(503, "full", "there is no room to store it", _RETRY_FULL)
+            return refuse_for_now(503, "full", "there is no room to store it", _RETRY_FULL)
         except StoreError as error:
             _log.error("%s", error)
-            return _later(503, "store", "the database cannot be used at present", _RETRY_FULL)
+            return refuse_for_now(503, "store", "the database cannot be used at present", _RETRY_FULL)
         except Exception:
             _log.exception("a delivery could not be stored")
             return Refusal(500, "error", "it could not be stored")
@@ -97,7 +113,7 @@ class Ingest:
             self._meters.points.inc(len(delivery.points))
         else:
             self._meters.duplicates.inc()
-        return {"count": count, "duplicate": not new}
+        return {"count": _count(delivery), "duplicate": not new}
 
     def _answer_batch(self, outcomes: Mapping[str, dict[str, Any] | Refusal]) -> Response:
         """Say of each part whether it is stored; if one is not, with the status of its refusal.
@@ -118,5 +134,9 @@ class Ingest:
         return answer({"results": results}, worst.status, error=worst.error, headers=worst.headers)
 
 
-def _later(status: int, reason: str, error: str, seconds: int) -> Refusal:
-    return Refusal(status, reason, error, {"Retry-After": str(seconds)})
+def _count(delivery: Delivery) -> int:
+    return sum(map(len, (delivery.points, delivery.entries, delivery.events, delivery.detections)))
+
+
+def _busy() -> Refusal:
+    return refuse_for_now(429, "busy", "too many bodies wait to be stored", _RETRY_BUSY)

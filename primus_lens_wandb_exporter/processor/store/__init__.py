@@ -283,7 +283,7 @@ class Store(Protocol):
         """
 
     def check(self) -> None:
-        """Raise an exception if questions cannot be answered or nothing can be written."""
+        """Raise an exception if questions cannot be answered; writes nothing, waits for no writer."""
 
     def close(self) -> None:
         """Finish and let go of the database."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 
 from . import Busy, Delivery, Full, Store, StoreError
 
 GROUP_POINTS = 20_000  # about 0.1 s of writing, which is what an answer may wait for the one before
+
+TROUBLE_LASTS = 30  # seconds; who is sent nothing while in trouble would never find out that it is over
 
 Waiting = tuple[Delivery, "Future[bool]"]
 
@@ -19,7 +22,7 @@ class Writer:
 
     Args:
         store: where to; nobody else may write by it.
-        capacity: how many deliveries may wait.
+        capacity: how many bodies may wait.
 
     Attributes:
         commits: transactions that were committed.
@@ -34,8 +37,10 @@ class Writer:
         self.commits = self.failures = self.stored = self.points = 0
         self.commit_seconds = self.last_commit_seconds = 0.0
         self._store = store
-        self._queue: queue.Queue[Waiting | None] = queue.Queue(capacity + 1)  # one place is for the end
+        self._queue: queue.Queue[list[Waiting] | None]
+        self._queue = queue.Queue(capacity + 1)  # one place is for the end
         self._capacity = capacity
+        self._trouble: tuple[float, Exception] | None = None
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="processor-writer", daemon=True)
@@ -43,26 +48,44 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """How many deliveries wait, those that are being written not counted."""
+        """How many bodies wait, those that are being written not counted."""
         return self._queue.qsize()
 
-    def submit(self, delivery: Delivery) -> Future[bool]:
-        """Hand over a delivery; the future answers after the commit: True for new, False for known.
+    @property
+    def is_full(self) -> bool:
+        """Whether no more may wait."""
+        return self._queue.qsize() >= self._capacity
 
-        The future raises what `Store.write` raises, and cannot be cancelled.
+    @property
+    def trouble(self) -> Exception | None:
+        """Why the store takes nothing (Full, StoreError); None: it does, or it is time to try again."""
+        met = self._trouble
+        return met[1] if met and time.monotonic() - met[0] < TROUBLE_LASTS else None
+
+    def submit(self, delivery: Delivery) -> Future[bool]:
+        """Hand over a delivery alone; see `submit_together`."""
+        return self.submit_together([delivery])[0]
+
+    def submit_together(self, deliveries: Sequence[Delivery]) -> list[Future[bool]]:
+        """Hand over what one body brought; it takes one place, however much that is.
+
+        The futures answer after the commit: True for new, False for known. They raise what `Store.write`
+        raises, and cannot be cancelled.
 
         Raises:
             Busy: the queue is full, or closed; nothing was taken.
         """
-        future: Future[bool] = Future()
-        future.set_running_or_notify_cancel()  # a client that went away has still delivered
+        futures: list[Future[bool]] = [Future() for _ in deliveries]
+        for future in futures:
+            future.set_running_or_notify_cancel()  # a client that went away has still delivered
         with self._lock:
             if self._closed:
                 raise Busy("the processor is stopping")
-            if self._queue.qsize() >= self._capacity:
-                raise Busy(f"{self._capacity} deliveries wait to be stored")
-            self._queue.put_nowait((delivery, future))
-        return future
+            if self.is_full:
+                raise Busy(f"{self._capacity} bodies wait to be stored")
+            if futures:
+                self._queue.put_nowait(list(zip(deliveries, futures)))
+        return futures
 
     def close(self, timeout: float | None = None) -> bool:
         """Take no more, store what waits, and return whether that was done within `timeout` seconds."""
@@ -83,8 +106,8 @@ class Writer:
         points = 0
         item = self._queue.get()
         while item is not None:
-            group.append(item)
-            points += len(item[0].points)
+            group += item
+            points += sum(len(delivery.points) for delivery, _ in item)
             if points >= GROUP_POINTS:
                 return group
             try:
@@ -104,6 +127,8 @@ class Writer:
                 for item in group:
                     self._store_group([item])
                 return
+            if isinstance(error, (Full, StoreError)):
+                self._trouble = time.monotonic(), error
             self.failures += len(group)
             for _, future in group:
                 future.set_exception(error)
@@ -118,6 +143,7 @@ class Writer:
         try:
             answers = self._store.write(deliveries)
             self.commits += 1
+            self._trouble = None
             return answers
         finally:
             self.last_commit_seconds = time.monotonic() - start

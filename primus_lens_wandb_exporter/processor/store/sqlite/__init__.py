@@ -50,11 +50,10 @@ class SqliteStore(Asking):
         return answers
 
     def check(self) -> None:
-        """Raise StoreError if questions cannot be answered or nothing can be written."""
+        """Raise StoreError if questions cannot be answered; the writer is not disturbed."""
         self._look_at_file()
         with self._reading() as connection:
             connection.execute("SELECT count(*) FROM batch WHERE key = ''").fetchone()
-            connection.execute("BEGIN IMMEDIATE")
 
     def _look_at_file(self) -> None:
         """Raise StoreError if the file was removed or replaced: what is written would be lost."""
