@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -16,7 +17,7 @@ from starlette.routing import Route
 
 from .answer import answer, refuse
 from .ingest.receive import Ingest
-from .meters import Meters
+from .meters import Count, Meters
 from .openapi import describe
 from .query.contract import Query
 from .query.live import Live
@@ -37,22 +38,26 @@ def make_app(
     writer: Writer,
     store: Store,
     log: Callable[[str], Any] = lambda line: None,
+    counts: Iterable[Count] = (),
 ) -> Starlette:
     """Return the application; `log` takes one line of JSON a request. It closes nothing it is given.
 
-    Its `state.stop_streams()`, called in the event loop, ends what would go on for ever.
+    `/metrics` shows the counts as well. Its `state.stop_streams()`, called in the event loop, ends what
+    would go on for ever.
     """
-    meters = Meters(lambda: writer.waiting)
+    meters = Meters(lambda: writer.waiting, counts)
     live = Live(settings, store)
 
     async def health(request: Request) -> Response:
         return answer({"status": "ok"})
 
-    def ready(request: Request) -> Response:
-        try:
-            store.check()
-        except Exception:
-            _log.exception("not ready")
+    async def ready(request: Request) -> Response:
+        if writer.trouble:
+            raise Refusal(503, "not_ready", "the database takes nothing")
+        try:  # beside the threads of queries, which may all be busy
+            await to_thread.run_sync(store.check, limiter=CapacityLimiter(1))
+        except Exception as error:
+            _log.error("not ready: %s", error)
             raise Refusal(503, "not_ready", "the database does not answer") from None
         return answer({"status": "ready"})
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 from prometheus_client import (
     CollectorRegistry,
@@ -12,10 +13,20 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
 
 _PREFIX = "primus_lens_processor_"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Count(NamedTuple):
+    """What is counted elsewhere."""
+
+    name: str
+    help: str
+    read: Callable[[], float]
 
 
 class Meters:
@@ -23,7 +34,7 @@ class Meters:
 
     content_type = CONTENT_TYPE_PLAIN_0_0_4
 
-    def __init__(self, queue: Callable[[], float]) -> None:
+    def __init__(self, queue: Callable[[], float], counts: Iterable[Count] = ()) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # as many lines again, which nobody asks for
         self._registry = registry = CollectorRegistry()
         self.requests = Counter(
@@ -47,9 +58,19 @@ class Meters:
             buckets=_SECONDS,
             registry=registry,
         )
-        gauge = Gauge(_PREFIX + "queue", "Deliveries that wait for the writer.", registry=registry)
+        gauge = Gauge(_PREFIX + "queue", "Bodies that wait for the writer.", registry=registry)
         gauge.set_function(queue)
+        registry.register(_Counts(tuple(counts)))
 
     def text(self) -> bytes:
         """Return all of it in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+class _Counts(Collector):
+    def __init__(self, counts: tuple[Count, ...]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        for count in self._counts:
+            yield CounterMetricFamily(_PREFIX + count.name, count.help, count.read())

@@ -1,0 +1,61 @@
+"""`/ready`: whether it can serve, at once, and without a hand in the writing."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from primus_lens_wandb_exporter.processor.store import Delivery, Full, StoreError
+from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
+
+from ..support import bodies
+from ..support.embedded import Embedded
+
+
+def ready(taker: Embedded) -> tuple[int, Any]:
+    answer = taker.client.get("/ready")
+    return answer.status_code, answer.json()
+
+
+def test_it_is_ready(taker: Embedded) -> None:
+    assert ready(taker) == (200, {"meta": {"status": 200}, "data": {"status": "ready"}})
+
+
+def test_it_is_ready_while_another_writes_and_writes_nothing_itself(
+    taker: Embedded, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "processor.db", isolation_level=None)) as writing:
+        writing.execute("BEGIN IMMEDIATE")
+        assert ready(taker)[0] == 200
+        writing.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("fault", [Full("no room"), StoreError("the disk is sick")])
+def test_it_is_not_ready_from_a_failed_write_to_one_that_goes_well(
+    taker: Embedded, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def fail(store: SqliteStore, deliveries: list[Delivery]) -> list[bool]:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStore, "write", fail)
+        assert taker.post("metrics", bodies.metrics(bodies.point())).status_code == 503
+    assert ready(taker) == (503, {"error": "the database takes nothing"})
+    assert taker.client.get("/health").status_code == 200  # to be started again would mend nothing
+    assert taker.post("metrics", bodies.metrics(bodies.point())).status_code == 200
+    assert ready(taker)[0] == 200
+
+
+def test_a_body_that_is_refused_leaves_it_ready(taker: Embedded) -> None:
+    assert taker.post("metrics", b"{").status_code == 400
+    assert ready(taker)[0] == 200
+
+
+def test_without_its_file_it_is_not_ready(taker: Embedded, tmp_path: Path) -> None:
+    shutil.move(tmp_path / "processor.db", tmp_path / "elsewhere.db")
+    assert ready(taker) == (503, {"error": "the database does not answer"})
