@@ -3,49 +3,83 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 from starlette.applications import Starlette
 
 from .app import make_app
+from .connections import Crowd, allow_files
+from .log import Log, LogHandler
+from .meters import Count
 from .settings import Settings
 from .store import StoreError
 from .store.sqlite import SqliteStore
 from .store.writer import Writer
 
 _BACKLOG = 1024
+_KEEP_ALIVE = 30  # seconds; more than senders pause, who would else meet a connection that closes
+_LAST_COMMIT = 1.0  # seconds that a stop allows at least for what was taken
+_LAST_LINES = 1.0  # and for the log
 
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT, answer what is on its way, and return the exit status."""
+    log = Log(_standard_error())
+    handler = LogHandler(log)
+    handler.setFormatter(logging.Formatter("primus-lens-wandb: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        return _serve(settings, log)
+    except _Failure as failure:
+        log.write(f"primus-lens-wandb: {failure}")
+        return 1
+    finally:
+        log.close(_LAST_LINES)
+
+
+def _serve(settings: Settings, log: Log) -> int:
     try:
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        return _fail(f"cannot listen on {settings.host} port {settings.port}: {reason}")
+        raise _Failure(f"cannot listen on {settings.host} port {settings.port}: {reason}") from None
     try:
         store = open_store(settings.db)
     except StoreError as error:
         listener.close()
-        return _fail(str(error))
+        raise _Failure(str(error)) from None
     writer = Writer(store, settings.queue)
     try:
-        server = make_server(settings, make_app(settings, writer, store, log=_print_line))
+        crowd = Crowd(allow_files(settings.connections), settings.body_timeout)
+        counts = (
+            Count("log_lines_dropped", "Lines of the log that were not written.", lambda: log.dropped),
+            Count("connections_dismissed", "Too many, or too slow.", lambda: crowd.dismissed),
+        )
+        app = make_app(settings, writer, store, log.write, counts)
+        server = make_server(settings, app, crowd)
         _stop_by_signal(server)
-        _greet(settings, listener)
+        _greet(settings, listener, log)
         server.run(sockets=[listener])
-        if not writer.close(settings.shutdown_timeout):
-            return _fail(f"not everything was stored within {settings.shutdown_timeout:g} seconds")
+        left = server.stopped + settings.shutdown_timeout - time.monotonic()
+        if not writer.close(max(left, _LAST_COMMIT)):
+            raise _Failure(f"not everything was stored within {settings.shutdown_timeout:g} seconds")
         store.close()
     finally:
         listener.close()
     return 0
+
+
+class _Failure(Exception):
+    """What ends the server; its text is for whoever started it."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -86,34 +120,43 @@ def open_store(path: str) -> SqliteStore:
     return SqliteStore(path)
 
 
-def make_server(settings: Settings, app: Starlette) -> uvicorn.Server:
+class Server(uvicorn.Server):
+    """A server that, when it stops, first ends the streams: it would wait for them.
+
+    Attributes:
+        stopped: when it began to stop, in seconds of the monotonic clock.
+    """
+
+    def __init__(self, config: uvicorn.Config, stop_streams: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.stopped = 0.0
+        self._stop_streams = stop_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer what is on its way, and end."""
+        self.stopped = time.monotonic()
+        self._stop_streams()
+        await super().shutdown(sockets)
+
+
+def make_server(settings: Settings, app: Starlette, crowd: Crowd) -> Server:
     """Return a server that logs nothing of itself and, when it stops, waits for what is on its way."""
     config = uvicorn.Config(
         app,
+        http=cast(Any, crowd.connect),
+        ws="none",
         log_config=None,
         access_log=False,
         lifespan="off",
         server_header=False,
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=max(1, round(settings.shutdown_timeout)),
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=cast(int, settings.shutdown_timeout),  # takes fractions as well
     )
     return Server(config, app.state.stop_streams)
 
 
-class Server(uvicorn.Server):
-    """A server that, when it stops, first ends the streams: it would wait for them."""
-
-    def __init__(self, config: uvicorn.Config, stop_streams: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._stop_streams = stop_streams
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answer what is on its way, and end."""
-        self._stop_streams()
-        await super().shutdown(sockets)
-
-
-def _stop_by_signal(server: uvicorn.Server) -> None:
+def _stop_by_signal(server: Server) -> None:
     """Let SIGTERM and SIGINT stop the server.
 
     To be set before uvicorn's own, which hands the signal on to these when all is answered: the default
@@ -127,10 +170,10 @@ def _stop_by_signal(server: uvicorn.Server) -> None:
         signal.signal(number, stop)
 
 
-def _greet(settings: Settings, listener: socket.socket) -> None:
+def _greet(settings: Settings, listener: socket.socket, log: Log) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    _print_line(f"primus-lens-wandb: serving http://{shown}:{port}, database {settings.db}")
+    log.write(f"primus-lens-wandb: serving http://{shown}:{port}, database {settings.db}")
     open_doors = [
         name
         for name, token in (("write", settings.ingest_token), ("read", settings.read_token))
@@ -139,7 +182,7 @@ def _greet(settings: Settings, listener: socket.socket) -> None:
     if not open_doors:
         return
     who = "everyone on this machine" if _is_loopback(host) else "EVERYONE WHO REACHES THIS ADDRESS"
-    _print_line(
+    log.write(
         f"primus-lens-wandb: {who} may {' and '.join(open_doors)}: set "
         + " and ".join(
             f"PRIMUS_LENS_PROCESSOR_{'INGEST' if door == 'write' else 'READ'}_TOKEN"
@@ -153,13 +196,9 @@ def _is_loopback(host: str) -> bool:
     return ipaddress.ip_address(host.partition("%")[0]).is_loopback
 
 
-def _print_line(line: str) -> None:
+def _standard_error() -> int:
+    """Return its descriptor; -1: there is none, and its number may be another file's."""
     try:
-        print(line, file=sys.stderr, flush=True)
-    except (OSError, ValueError):  # nobody reads any more, which is no reason to stop
-        pass
-
-
-def _fail(message: str) -> int:
-    _print_line(f"primus-lens-wandb: {message}")
-    return 1
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):
+        return -1

@@ -19,7 +19,7 @@ import pytest
 
 from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
 
-from ..support import bodies
+from ..support.senders import begin, encoded
 from ..support.served import SERVE, Server, serve_environ, served
 
 
@@ -36,22 +36,6 @@ def refused(*options: str, cwd: Path, **environ: str) -> tuple[int, str]:
     assert "Traceback" not in finished.stderr
     assert finished.stderr.count("\n") == 1
     return finished.returncode, finished.stderr
-
-
-def begin(server: Server, body: bytes, *, whole: bool) -> http.client.HTTPConnection:
-    """Send a body, or all of it but the last byte."""
-    address = urlsplit(server.url)
-    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
-    connection.putrequest("POST", "/api/v1/wandb/metrics")
-    connection.putheader("Content-Type", "application/json")
-    connection.putheader("Content-Length", str(len(body)))
-    connection.endheaders()
-    connection.send(body if whole else body[:-1])
-    return connection
-
-
-def encoded(step: int, **head: Any) -> bytes:
-    return json.dumps(bodies.metrics(bodies.point(step=step), **head)).encode()
 
 
 def stored_steps(folder: Path) -> list[int]:
@@ -98,19 +82,6 @@ def test_a_sender_that_stalls_does_not_hold_up_the_stop(tmp_path: Path) -> None:
         assert server.stop() == 0
         connection.close()
     assert stored_steps(tmp_path) == [1]
-
-
-def test_no_more_bodies_are_taken_than_there_is_room_for(tmp_path: Path) -> None:
-    with served(tmp_path, environ={"PRIMUS_LENS_PROCESSOR_QUEUE": "2"}) as server:
-        stalled = [begin(server, encoded(step), whole=False) for step in range(2)]
-        while True:  # until both have been seen
-            answer = begin(server, encoded(5, timestamp=1), whole=True).getresponse()
-            if answer.status == 429:
-                break
-        assert answer.getheader("Retry-After") == "1"
-        for step, connection in enumerate(stalled):
-            connection.send(encoded(step)[-1:])
-            assert connection.getresponse().status == 200
 
 
 def test_a_body_that_never_arrives_gives_up_its_place(tmp_path: Path) -> None:
@@ -250,6 +221,8 @@ def test_a_database_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
         (["--port", "70000"], {}, "--port='70000': expected"),
         ([], {"QUEUE": "0"}, "PRIMUS_LENS_PROCESSOR_QUEUE='0': expected a whole number of at least 1"),
         ([], {"SHUTDOWN_TIMEOUT": "nan"}, "SHUTDOWN_TIMEOUT='nan': expected seconds"),
+        ([], {"SHUTDOWN_TIMEOUT": "0"}, "SHUTDOWN_TIMEOUT='0': expected seconds between 0.1 and 3600"),
+        ([], {"BODY_TIMEOUT": "0"}, "BODY_TIMEOUT='0': expected seconds between 0.1 and 3600"),
         ([], {"READ_TOKEN": "se cret"}, "READ_TOKEN=(not shown): expected printable ASCII"),
         ([], {"READ_TOKEN_FILE": "/no/such"}, "READ_TOKEN_FILE='/no/such': No such file or directory"),
         ([], {"INGEST_TOKEN_FILE": os.devnull}, "INGEST_TOKEN_FILE='/dev/null': the file is empty"),
