@@ -11,6 +11,7 @@ import msgspec
 
 from ..refusal import Refusal
 from ..store import SECOND, Delivery, Detection, Entry, Event, Stored
+from ..store.clocks import believe
 from . import wire
 from .mending import mend
 from .rules import decide
@@ -123,7 +124,9 @@ def _logs(body: wire.LogsBody, origin: Origin, at: str = "") -> Delivery:
         if not data.startswith(b"{"):
             _refuse(f"{at}logs[{index}].data: expected object")
         timestamp = _microseconds(entry.timestamp) or default
-        event = _read_event(data, timestamp) if wire.EVENT.encode() in data else None
+        # Of a clock that goes ahead: nothing later could stand above it.
+        believed = believe(timestamp, origin.received)
+        event = _read_event(data, believed) if wire.EVENT.encode() in data else None
         if event is None:
             entries.append(Entry(entry.step, timestamp, data.decode()))
         else:
@@ -149,8 +152,7 @@ def _detection(
     raw_run = _RUN.decode(raw.evidence).wandb
     detection = Detection(
         run.id,
-        # Of a clock that goes ahead: no later record could stand above it.
-        min(_microseconds(body.timestamp) or origin.received, origin.received),
+        believe(_microseconds(body.timestamp) or origin.received, origin.received),
         bytes(raw.evidence).decode(),
         bytes(raw.hints).decode(),
         decide(body),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .. import Delivery, Detection
+from ..clocks import earliest
 from ..identity import digest, run_id, series_id
 from . import statements as sql
 
@@ -84,7 +85,7 @@ def _note_runs(connection: sqlite3.Connection, delivery: Delivery) -> None:
     times[delivery.run_id] += [entry.timestamp for entry in delivery.entries]
     times[delivery.run_id] += [event.timestamp for event in delivery.events]
     for run, stamps in times.items():
-        started = min(stamps, default=delivery.received)
+        started = earliest(stamps, delivery.received)
         row = (run_id(delivery.workload, run), delivery.workload, run, started, delivery.received)
         connection.execute(sql.NOTE_RUN, row)
 
