@@ -53,25 +53,13 @@ def test_a_stop_stores_and_answers_what_is_on_its_way(tmp_path: Path, number: in
         probe = begin(server, encoded(100), whole=True)  # answered: those before it have been read, too
         assert probe.getresponse().status == 200
         server.process.send_signal(number)
-        wait_until_refused(server)
+        server.wait_until_refused()
         for step, connection in enumerate(connections):
             connection.send(encoded(step)[-1:])
         assert [connection.getresponse().status for connection in connections] == [200] * 5
         assert server.wait() == 0
     assert stored_steps(tmp_path) == [0, 1, 2, 3, 4, 100]
     assert not list(tmp_path.glob("*-wal"))  # closed in good order
-
-
-def wait_until_refused(server: Server) -> None:
-    address = urlsplit(server.url)
-    while True:
-        with socket.socket() as probe:
-            try:
-                probe.connect((address.hostname, address.port))
-            except ConnectionRefusedError:
-                return
-            except ConnectionResetError:  # it closed at this very moment
-                pass
 
 
 def test_a_sender_that_stalls_does_not_hold_up_the_stop(tmp_path: Path) -> None:

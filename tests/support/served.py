@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -58,6 +60,18 @@ class Server:
         status = self.process.wait(30)
         self._reader.join(30)
         return status
+
+    def wait_until_refused(self) -> None:
+        """Wait until it takes no more connections."""
+        address = urlsplit(self.url)
+        while True:
+            with socket.socket() as probe:
+                try:
+                    probe.connect((address.hostname, address.port))
+                except ConnectionRefusedError:
+                    return
+                except ConnectionResetError:  # it closed at this very moment
+                    pass
 
     @property
     def lines(self) -> list[str]:
