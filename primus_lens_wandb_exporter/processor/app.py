@@ -23,13 +23,14 @@ from .query.contract import Query
 from .query.live import Live
 from .query.runs import Runs
 from .query.series import Curves
-from .refusal import Refusal
+from .refusal import Refusal, refuse_for_now
 from .routes import list_endpoints
 from .settings import Settings
 from .store import Store, StoreError
 from .store.writer import Writer
 from .watch import Watch
 
+_BROKEN = refuse_for_now(503, "store", "the database cannot be used at present", 30)
 _log = logging.getLogger(__name__)
 
 
@@ -79,8 +80,7 @@ def make_app(
 
     def broken(request: Request, error: Exception) -> Response:
         _log.error("%s", error)
-        meters.refusals.labels("store").inc()
-        return refuse(503, "the database cannot be used at present", {"Retry-After": "30"})
+        return refused(request, _BROKEN)
 
     def failed(request: Request, error: Exception) -> Response:
         return refuse(500, "internal error")

@@ -22,6 +22,7 @@ def open_database(path: Path) -> sqlite3.Connection:
         StoreError: it cannot be opened, is damaged or not ours, or is from a newer version; nothing was
             written then.
     """
+    _look_for_remains(path)
     try:
         connection = connect(path, "rwc")
     except sqlite3.Error as error:
@@ -73,6 +74,23 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
     else:
         advice = "look after the disk it is on"
     return StoreError(f"cannot use the database {path}: {text}; {advice}")
+
+
+def _look_for_remains(path: Path) -> None:
+    """Raise StoreError where a database is gone but not its log: SQLite would begin anew and remove it."""
+    log = path.with_name(path.name + "-wal")
+    if _size(log) and not _size(path):  # in this order: another process may be making them
+        raise StoreError(
+            f"cannot use the database {path}: it is empty while {log} is not; it is damaged; "
+            "bring it back, or move both away, or choose another file with --db"
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _migrate(connection: sqlite3.Connection, path: Path) -> None:
