@@ -1,4 +1,4 @@
-"""Several senders, and a server that is killed, stopped, not alone: each answered point is there once."""
+"""Several senders, and a server that is killed, stopped or not alone: what it answered is there once."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def explain(error: sqlite3.Error, path: Path) -> StoreError:
 
 
 def _look_for_remains(path: Path) -> None:
-    """Raise StoreError where a database is gone but not its log: SQLite would begin anew and remove it."""
+    """Raise StoreError where a database is gone but not its log, which SQLite would then remove."""
     log = path.with_name(path.name + "-wal")
     if _size(log) and not _size(path):  # in this order: another process may be making them
         raise StoreError(
