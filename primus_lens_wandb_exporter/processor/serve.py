@@ -43,6 +43,7 @@ def serve(settings: Settings) -> int:
         log.write(f"primus-lens-wandb: {failure}")
         return 1
     finally:
+        logging.getLogger().removeHandler(handler)
         log.close(_LAST_LINES)
 
 

@@ -145,6 +145,10 @@ def test_without_tokens_it_says_who_may_do_what(tmp_path: Path) -> None:
     with served(tmp_path, "--host", "0.0.0.0") as server:
         server.stop()
     assert "EVERYONE WHO REACHES THIS ADDRESS may write and read" in server.lines[0]
+    environ = {"PRIMUS_LENS_PROCESSOR_INGEST_TOKEN": "a", "PRIMUS_LENS_PROCESSOR_HOST": "0.0.0.0"}
+    with served(tmp_path, environ=environ) as server:
+        server.stop()
+    assert "EVERYONE WHO REACHES THIS ADDRESS may read: set PRIMUS" in server.lines[0]
     environ = {
         "PRIMUS_LENS_PROCESSOR_INGEST_TOKEN": "a",
         "PRIMUS_LENS_PROCESSOR_READ_TOKEN": "b",

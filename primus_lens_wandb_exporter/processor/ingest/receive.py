@@ -27,7 +27,6 @@ _log = logging.getLogger(__name__)
 _RETRY_BUSY = 1  # seconds
 _RETRY_FULL = 30
 _LARGE = 256 * 1024  # bytes of a body
-_CLOSE = {"Connection": "close"}
 
 
 class Ingest:
@@ -77,8 +76,8 @@ class Ingest:
             reading.cancel()
         if place.gave_way:
             error = "the body was slow, and others needed its room"
-            raise Refusal(429, "slow", error, {"Retry-After": str(_RETRY_BUSY), **_CLOSE})
-        raise Refusal(408, "slow", "the body did not arrive in time", _CLOSE)
+            raise refuse_for_now(429, "slow", error, _RETRY_BUSY)
+        raise Refusal(408, "slow", "the body did not arrive in time", {"Connection": "close"})
 
     async def _store(self, parts: Mapping[str, Delivery]) -> dict[str, dict[str, Any] | Refusal]:
         """Return what is to be said of each part when it is stored, or why it is not.
