@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .meters import Meters
 
+_LONGEST_PATH = 1000  # characters of it that are told
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -61,7 +62,7 @@ class Watch:
         line = {
             "time": round(time.time(), 3),
             "method": method,
-            "path": scope["path"],
+            "path": scope["path"][:_LONGEST_PATH],
             "status": status,
             "bytes": size,
             "ms": round(seconds * 1000, 2),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from primus_lens_wandb_exporter.processor.log import Log
 
+from ..support.embedded import Embedded
 from ..support.served import SERVE, serve_environ
 
 SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", 1031)  # Python 3.10 names it
@@ -105,3 +106,8 @@ def test_dropped_lines_are_told(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+def test_of_a_path_no_more_is_told_than_a_line_should_hold(taker: Embedded) -> None:
+    assert taker.client.get("/" + "x" * 9000).status_code == 404
+    assert taker.lines[-1]["path"] == "/" + "x" * 999

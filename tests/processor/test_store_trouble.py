@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 
 from primus_lens_wandb_exporter.processor.store import Full
 from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
 
+from ..support import bodies
+from ..support.served import served
 from .deliveries import curve, delivery
 
 WRITE_FOR_EVER = """
@@ -76,6 +79,36 @@ def test_a_full_disk_costs_nothing_that_was_stored_and_writing_goes_on_when_ther
         again = delivery(f"fill-{stored}", curve("loss", 1000, first=1000 * stored))
         assert store.write([again]) == [True]
         assert store.sources("w") == [{"name": "wandb", "count": 1000 * (stored + 1)}]
+
+
+def test_a_server_on_a_full_disk_says_when_to_come_back_and_goes_on_when_there_is_room(
+    small_disk: Path,
+) -> None:
+    def send(number: int) -> tuple[int, str]:
+        points = [bodies.point(step=step) for step in range(1000 * number, 1000 * number + 1000)]
+        answer = httpx.post(f"{server.url}/api/v1/wandb/metrics", json=bodies.metrics(*points))
+        return answer.status_code, answer.headers.get("Retry-After", "")
+
+    def ready() -> int:
+        return httpx.get(f"{server.url}/ready").status_code
+
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(1_000_000))
+    with served(small_disk) as server:
+        answers = [send(0)]
+        while answers[-1][0] == 200:
+            answers.append(send(len(answers)))
+        assert answers[-1] == (503, "30")
+        assert ready() == 503
+        stored = len(answers) - 1
+        assert server.get("/workloads/w/metrics/sources")["data_sources"][0]["count"] == 1000 * stored
+        ballast.unlink()
+        assert send(stored) == (200, "")
+        assert ready() == 200
+        assert server.get("/workloads/w/metrics/sources")["data_sources"][0]["count"] == 1000 * (
+            stored + 1
+        )
+        assert server.stop() == 0
 
 
 def test_after_a_kill_each_answered_delivery_is_there_once_and_whole(tmp_path: Path) -> None:
