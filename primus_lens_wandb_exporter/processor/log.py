@@ -10,6 +10,7 @@ import threading
 
 CAPACITY = 10_000  # lines, some 2 MB
 _AT_ONCE = 1000
+_GATHER = 0.02  # seconds between lines that come and are written: to wake for each would cost the server
 
 
 class Log:
@@ -28,6 +29,7 @@ class Log:
         self._descriptor = descriptor
         self._capacity = capacity
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="processor-log", daemon=True)
         self._thread.start()
 
@@ -40,12 +42,14 @@ class Log:
 
     def close(self, timeout: float) -> None:
         """Write what waits, for `timeout` seconds at most."""
+        self._closing.set()
         self._lines.put(None)
         self._thread.join(timeout)
 
     def _work(self) -> None:
         while True:
             lines = [self._lines.get()]
+            self._closing.wait(_GATHER)
             while len(lines) < _AT_ONCE and not self._lines.empty():
                 lines.append(self._lines.get())
             text = [line for line in lines if line is not None]
