@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from . import __version__, stats_files
 
@@ -41,7 +42,12 @@ def _perform(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     if options.action == "serve":
         from .processor.command import run
 
-        return run({"host": options.host, "port": options.port, "db": options.db})
+        names = ("host", "port", "db", "retain", "thin_after")
+        return run({name: getattr(options, name) for name in names})
+    if options.action == "db":
+        from .processor.db_command import perform
+
+        return perform(options)
     from .doctor import examine
 
     return examine().show()
@@ -82,7 +88,33 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--db", metavar="PATH", help="SQLite file (default: processor.db in your data folder)"
     )
+    serve.add_argument(
+        "--retain",
+        metavar="AGE",
+        help="remove workloads that were not seen for so long, such as 30d or 12h (default: never)",
+    )
+    serve.add_argument(
+        "--thin-after",
+        metavar="AGE",
+        help="thin out the curves of runs that ended so long ago, such as 7d (default: never)",
+    )
+    _add_db(actions)
     return parser
+
+
+def _add_db(actions: Any) -> None:
+    database = actions.add_parser("db", help="look into a telemetry-processor's database, or after it")
+    verbs = database.add_subparsers(dest="verb", metavar="ACTION", required=True)
+    stats = verbs.add_parser("stats", help="show how much there is, and how much room it takes")
+    stats.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    vacuum = verbs.add_parser("vacuum", help="give back the room of what was removed")
+    export = verbs.add_parser("export", help="write all points of a run to a file")
+    export.add_argument("run", metavar="RUN", help="its key, WORKLOAD/RUN_ID, or a RUN_ID there is once")
+    export.add_argument("--format", choices=("csv", "parquet"), help="default: as the file's name says")
+    export.add_argument("--output", metavar="FILE", help="default: RUN_ID.csv; -: standard output")
+    export.add_argument("--force", action="store_true", help="replace a file that is there")
+    for verb in (stats, vacuum, export):
+        verb.add_argument("--db", metavar="PLACE", help="as for serve")
 
 
 def hook_folder() -> Path:

@@ -24,6 +24,7 @@ from .settings import Settings
 from .store import StoreError
 from .store.sqlite import SqliteStore
 from .store.writer import Writer
+from .upkeep import Upkeep
 
 _BACKLOG = 1024
 _KEEP_ALIVE = 30  # seconds; more than senders pause, who would else meet a connection that closes
@@ -69,7 +70,9 @@ def _serve(settings: Settings, log: Log) -> int:
         server = make_server(settings, app, crowd)
         _stop_by_signal(server)
         _greet(settings, listener, log)
+        upkeep = Upkeep(settings, writer, store, log.write)
         server.run(sockets=[listener])
+        upkeep.stop()
         left = server.stopped + settings.shutdown_timeout - time.monotonic()
         if not writer.close(max(left, _LAST_COMMIT)):
             raise _Failure(f"not everything was stored within {settings.shutdown_timeout:g} seconds")

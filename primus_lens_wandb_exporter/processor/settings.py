@@ -14,6 +14,8 @@ from .bearer import TokenFile, check_token, reason
 
 Token = Union[str, TokenFile]  # "": everyone may
 PREFIX = "PRIMUS_LENS_PROCESSOR_"
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}  # seconds
+_CENTURY = 36525 * 86400
 
 
 class BadSetting(ValueError):
@@ -50,6 +52,20 @@ def _seconds(text: str) -> float:
     if not 0.1 <= number <= 3600:
         raise ValueError("expected seconds between 0.1 and 3600")
     return number
+
+
+def _duration(text: str) -> int:
+    """Return seconds."""
+    number, unit = text[:-1], _UNITS.get(text[-1:])
+    if not (number.isascii() and number.isdecimal() and unit and 0 < int(number) * unit <= _CENTURY):
+        raise ValueError("expected a duration such as 30d, 12h, 90m or 45s")
+    return int(number) * unit
+
+
+def _thin_to(text: str) -> int:
+    if not text.isdecimal() or int(text) < 100:
+        raise ValueError("expected a whole number of at least 100")
+    return int(text)
 
 
 def _setting(
@@ -103,6 +119,21 @@ class Settings:
     shutdown_timeout: float = _setting(
         "SHUTDOWN_TIMEOUT", 10.0, _seconds, "Seconds that a stop waits for what is on its way."
     )
+    retain: int = _setting(
+        "RETAIN",
+        0,
+        _duration,
+        "Workloads that were not seen for so long (`30d`, `12h`) are removed; unset: never.",
+    )
+    thin_after: int = _setting(
+        "THIN_AFTER",
+        0,
+        _duration,
+        "Curves of runs that ended so long ago (`7d`) are thinned out; unset: never.",
+    )
+    thin_to: int = _setting(
+        "THIN_TO", 2000, _thin_to, "Points that a curve keeps then, its lows and highs among them."
+    )
     ingest_token: Token = _setting(  # noqa: RUF009 (a field, which the rule sees where types are plain)
         "INGEST_TOKEN", "", check_token, "Bearer token that senders must show.", secret=True
     )
@@ -131,7 +162,7 @@ def load(environ: Mapping[str, str] | None = None, options: Mapping[str, Any] | 
         text = given.get(setting.name, environ.get(variable, "")).strip()
         if not text:
             continue
-        origin = f"--{setting.name}" if setting.name in given else variable
+        origin = f"--{setting.name.replace('_', '-')}" if setting.name in given else variable
         try:
             values[setting.name] = setting.metadata["parse"](text)
         except ValueError as error:

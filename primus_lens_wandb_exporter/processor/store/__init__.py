@@ -251,35 +251,45 @@ class Store(Protocol):
     def newest_change(self) -> tuple[int, int]:
         """Return the oldest change that is still known, and the newest; (0, 0): there was none."""
 
-    # What keeps it small. Each is one short transaction, so that no delivery waits for long.
+    # What keeps it small. The first three are for the thread that writes; each call is one short
+    # transaction, so that no delivery waits for long, and leaves every count right.
 
     def forget(self, before: int, rows: int) -> int:
         """Remove about `rows` rows of workloads that were not seen since; return how many were removed.
 
-        0: nothing is left to be removed.
+        0: nothing is left to be removed. A workload that is seen again meanwhile keeps what it still
+        has. Changes are left to `prune`.
         """
 
     def thin(self, before: int, keep: int, rows: int) -> int:
         """Thin out points of runs that have ended (or crashed) and were not seen since; return how many
-        points were read, 0: nothing is left to be done.
+        points and runs were looked at, 0: nothing is left to be done.
 
-        Of each series about `keep` stay: first, last, lowest and highest of each stretch of steps.
+        Of each series at most `keep` (at least 16) stay: first, last, lowest and highest of each stretch
+        of steps, and where there are few steps, of time. A run that goes on is thinned again later.
         """
 
     def prune(self, batches: int, changes: int, rows: int) -> int:
-        """Remove about `rows` keys of batches, and changes, older than that; return how many."""
+        """Remove about `rows` keys of batches, and changes, older than that; return how many.
+
+        The newest change stays.
+        """
 
     def sizes(self) -> dict[str, int]:
         """Return how much there is: workloads, runs, series, points, log_entries, detections, batches,
         and bytes, of which free_bytes can be given back by `vacuum`."""
 
     def vacuum(self) -> None:
-        """Give back the room of what was removed; ingest waits meanwhile on SQLite."""
+        """Give back the room of what was removed; ingest waits meanwhile on SQLite.
+
+        Raises:
+            Full: there is no room for doing so.
+        """
 
     def export(self, run: int) -> Iterator[tuple[str, str, str, int, int, float]]:
         """Yield (metric, source, tags as JSON, step, timestamp, value) of a run's points.
 
-        By series, step and time, without holding them all.
+        By series, step and time, without holding them all; what is stored meanwhile may be among them.
         """
 
     def check(self) -> None:

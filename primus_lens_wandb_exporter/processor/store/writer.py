@@ -5,8 +5,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 from . import Busy, Delivery, Full, Store, StoreError
 
@@ -15,6 +16,7 @@ GROUP_POINTS = 20_000  # about 0.1 s of writing, which is what an answer may wai
 TROUBLE_LASTS = 30  # seconds; who is sent nothing while in trouble would never find out that it is over
 
 Waiting = tuple[Delivery, "Future[bool]"]
+Chore = Callable[[], Any]  # what is to be done between two groups
 
 
 class Writer:
@@ -37,12 +39,11 @@ class Writer:
         self.commits = self.failures = self.stored = self.points = 0
         self.commit_seconds = self.last_commit_seconds = 0.0
         self._store = store
-        self._queue: queue.Queue[list[Waiting] | None]
-        self._queue = queue.Queue(capacity + 1)  # one place is for the end
+        self._queue: queue.SimpleQueue[list[Waiting] | Chore] = queue.SimpleQueue()
         self._capacity = capacity
         self._trouble: tuple[float, Exception] | None = None
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = self._ended = False
         self._thread = threading.Thread(target=self._work, name="processor-writer", daemon=True)
         self._thread.start()
 
@@ -84,39 +85,64 @@ class Writer:
             if self.is_full:
                 raise Busy(f"{self._capacity} bodies wait to be stored")
             if futures:
-                self._queue.put_nowait(list(zip(deliveries, futures)))
+                self._queue.put(list(zip(deliveries, futures)))
         return futures
+
+    def run(self, chore: Callable[[], int]) -> Future[int]:
+        """Let the thread that writes do something else after what waits now; the future has its answer.
+
+        Raises:
+            Busy: the writer is closed.
+        """
+        future: Future[int] = Future()
+
+        def perform() -> None:
+            try:
+                future.set_result(chore())
+            except BaseException as error:
+                future.set_exception(error)
+
+        with self._lock:
+            if self._closed:
+                raise Busy("the processor is stopping")
+            self._queue.put(perform)
+        return future
 
     def close(self, timeout: float | None = None) -> bool:
         """Take no more, store what waits, and return whether that was done within `timeout` seconds."""
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._queue.put_nowait(None)
+                self._queue.put(self._end)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _work(self) -> None:
-        while group := self._next_group():
-            self._store_group(group)
+    def _end(self) -> None:
+        self._ended = True
 
-    def _next_group(self) -> list[Waiting]:
-        """Wait for a delivery and return it with all that waits behind it; empty: the end."""
+    def _work(self) -> None:
+        while not self._ended:
+            group, chore = self._next_group()
+            if group:
+                self._store_group(group)
+            if chore:
+                chore()
+
+    def _next_group(self) -> tuple[list[Waiting], Chore | None]:
+        """Wait for a delivery and return it with all that waits behind it, up to a chore, and that."""
         group: list[Waiting] = []
         points = 0
         item = self._queue.get()
-        while item is not None:
+        while isinstance(item, list):
             group += item
             points += sum(len(delivery.points) for delivery, _ in item)
             if points >= GROUP_POINTS:
-                return group
+                return group, None
             try:
                 item = self._queue.get_nowait()
             except queue.Empty:
-                return group
-        if group:
-            self._queue.put_nowait(None)  # the end was seen early; its place is free again
-        return group
+                return group, None
+        return group, item
 
     def _store_group(self, group: list[Waiting]) -> None:
         """Store a group; one with a bad delivery is stored one by one, so the others go through."""

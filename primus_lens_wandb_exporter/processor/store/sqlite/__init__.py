@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from .. import Delivery, Full, StoreError
+from . import upkeep
 from .asking import Asking
 from .opening import explain, open_database, roll_back
 from .writing import write_deliveries
 
 OF_THE_DATA = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)  # not of the file
+PAGE = 10_000  # points that an export reads at a time
 
 
 class SqliteStore(Asking):
@@ -35,19 +38,83 @@ class SqliteStore(Asking):
 
     def write(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Store deliveries in one transaction; return for each whether it was new. For one thread."""
+        with self._changing() as connection:
+            return write_deliveries(connection, deliveries)
+
+    def forget(self, before: int, rows: int) -> int:
+        """Remove about `rows` rows of workloads that were not seen since. For the thread that writes."""
+        with self._changing() as connection:
+            return upkeep.forget(connection, before, rows)
+
+    def thin(self, before: int, keep: int, rows: int) -> int:
+        """Thin out about `rows` points of ended runs not seen since. For the thread that writes."""
+        with self._changing() as connection:
+            return upkeep.thin(connection, before, keep, rows)
+
+    def prune(self, batches: int, changes: int, rows: int) -> int:
+        """Remove about `rows` older keys of batches, and changes. For the thread that writes."""
+        with self._changing() as connection:
+            return upkeep.prune(connection, batches, changes, rows)
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, which is committed at the end, or leaves nothing.
+
+        Raises:
+            Full: there is no room.
+            StoreError: the file cannot be used.
+        """
         self._look_at_file()
         try:
             self._writing.execute("BEGIN IMMEDIATE")
-            answers = write_deliveries(self._writing, deliveries)
+            yield self._writing
             self._writing.execute("COMMIT")
         except BaseException as error:
             roll_back(self._writing)
-            if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
-                raise Full(f"no room for the database {self._path}") from error
             if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, OF_THE_DATA):
-                raise explain(error, self._path) from error
+                raise self._trouble(error) from error
             raise
-        return answers
+
+    def _trouble(self, error: sqlite3.Error) -> Full | StoreError:
+        if isinstance(error, sqlite3.OperationalError) and "full" in str(error):
+            return Full(f"no room for the database {self._path}")
+        return explain(error, self._path)
+
+    def sizes(self) -> dict[str, int]:
+        """Return how much there is, the log of what was written last not counted."""
+        with self._reading() as connection:
+            return upkeep.sizes(connection)
+
+    def vacuum(self) -> None:
+        """Write the file anew, without its free room; needs twice as much beside it, and ingest waits.
+
+        Raises:
+            Full: there is no room for that.
+            StoreError: another program is in the way.
+        """
+        try:
+            upkeep.vacuum(self._path)
+        except sqlite3.Error as error:
+            raise self._trouble(error) from error
+
+    def export(self, run: int) -> Iterator[tuple[str, str, str, int, int, float]]:
+        """Yield (metric, source, tags as JSON, step, timestamp, value) of a run's points, in order.
+
+        They are read page by page, so that a slow taker holds up nobody; what is stored meanwhile may be
+        among them.
+        """
+        with self._reading() as connection:
+            found = upkeep.series_of(connection, run)
+        for series, name, source, tags in found:
+            after: tuple[int, int] | None = None
+            while True:
+                with self._reading() as connection:
+                    page = upkeep.page_of(connection, series, after, PAGE)
+                for step, ts, value in page:
+                    yield name, source, tags, step, ts, value
+                if len(page) < PAGE:
+                    break
+                after = page[-1][:2]
 
     def check(self) -> None:
         """Raise StoreError if questions cannot be answered; the writer is not disturbed."""
