@@ -86,7 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", help="port to listen on (default: 8080; 0: any that is free)")
     serve.add_argument(
-        "--db", metavar="PATH", help="SQLite file (default: processor.db in your data folder)"
+        "--db",
+        metavar="PLACE",
+        help="SQLite file, or postgresql://user@host/database, whose password is better in PGPASSWORD, "
+        "~/.pgpass or PRIMUS_LENS_PROCESSOR_DB than here (default: processor.db in your data folder)",
     )
     serve.add_argument(
         "--retain",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import os
 import signal
 import socket
 import sys
@@ -22,7 +21,7 @@ from .log import Log, LogHandler
 from .meters import Count
 from .settings import Settings
 from .store import StoreError
-from .store.sqlite import SqliteStore
+from .store.location import open_store, show
 from .store.writer import Writer
 from .upkeep import Upkeep
 
@@ -106,24 +105,6 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def open_store(path: str) -> SqliteStore:
-    """Open the SQLite file, or make it, with its folder if that is our own.
-
-    Raises:
-        StoreError: it cannot be used.
-    """
-    folder = os.path.dirname(os.path.abspath(path))
-    if os.path.basename(folder) == "primus-lens-wandb":
-        try:
-            os.makedirs(folder, mode=0o700, exist_ok=True)
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise StoreError(
-                f"cannot make the folder {folder}: {reason}; choose a file with --db"
-            ) from None
-    return SqliteStore(path)
-
-
 class Server(uvicorn.Server):
     """A server that, when it stops, first ends the streams: it would wait for them.
 
@@ -177,7 +158,7 @@ def _stop_by_signal(server: Server) -> None:
 def _greet(settings: Settings, listener: socket.socket, log: Log) -> None:
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    log.write(f"primus-lens-wandb: serving http://{shown}:{port}, database {settings.db}")
+    log.write(f"primus-lens-wandb: serving http://{shown}:{port}, database {show(settings.db)}")
     open_doors = [
         name
         for name, token in (("write", settings.ingest_token), ("read", settings.read_token))

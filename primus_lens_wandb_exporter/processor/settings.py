@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Callable, Union
 
 from .bearer import TokenFile, check_token, reason
+from .store.location import read_place
 
 Token = Union[str, TokenFile]  # "": everyone may
 PREFIX = "PRIMUS_LENS_PROCESSOR_"
@@ -24,12 +25,6 @@ class BadSetting(ValueError):
 
 def _text(text: str) -> str:
     return text
-
-
-def _path(text: str) -> str:
-    if "://" in text:
-        raise ValueError("expected the path of a SQLite file")
-    return os.path.abspath(text)
 
 
 def _port(text: str) -> int:
@@ -87,8 +82,10 @@ class Settings:
     db: str = _setting(
         "DB",
         "",
-        _path,
-        "SQLite file; unset: `primus-lens-wandb/processor.db` in the user's data folder.",
+        read_place,
+        "SQLite file, or `postgresql://user@host/database`; "
+        "unset: `primus-lens-wandb/processor.db` in the user's data folder.",
+        secret=True,  # a URL may hold a password
     )
     max_body: int = _setting(
         "MAX_BODY", 8 * 1024 * 1024, _positive_int, "Bytes of one body, unpacked; more is answered 413."

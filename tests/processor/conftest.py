@@ -1,4 +1,4 @@
-"""A processor, or its store alone, of the test's own."""
+"""A processor, or its store alone, of the test's own; a store is tested on both engines."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from primus_lens_wandb_exporter.processor.store import Store
-from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
+from primus_lens_wandb_exporter.processor.store.location import open_store
 
 from ..support.embedded import Embedded, embedded
+from ..support.postgres import MISSING, Postgres, postgres_server
 
 
 @pytest.fixture
@@ -20,9 +21,33 @@ def taker(tmp_path: Path) -> Iterator[Embedded]:
         yield taker
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that outlives the tests: making one takes seconds."""
+    if MISSING:
+        pytest.skip(MISSING)
+    with postgres_server() as server:
+        yield server
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """A store on a fresh database."""
-    store = SqliteStore(tmp_path / "processor.db")
+def database(postgres: Postgres) -> Iterator[str]:
+    """The URL of an empty database."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a database may be made, on each engine."""
+    if request.param == "sqlite":
+        return str(tmp_path / "processor.db")
+    return str(request.getfixturevalue("database"))
+
+
+@pytest.fixture
+def store(place: str) -> Iterator[Store]:
+    """A store on a fresh database, on each engine."""
+    store = open_store(place)
     yield store
     store.close()

@@ -1,0 +1,99 @@
+"""Connections that are lent: as many as there are questions at one time, and no more than a few."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.types.string import StrDumper
+
+from .arrays import take_arrays
+from .opening import PATIENCE, SCHEMA, Connection
+
+LONGEST = 60  # seconds of one statement, and of a transaction in which nothing happens
+
+
+class Connections:
+    """Up to `size` connections to one database, each in autocommit mode.
+
+    Args:
+        parameters: what libpq needs.
+        reading: whether nothing may be written by them.
+    """
+
+    def __init__(self, parameters: Mapping[str, Any], size: int, *, reading: bool) -> None:
+        self._parameters = parameters
+        self._reading = reading
+        self._places = threading.BoundedSemaphore(size)
+        self._free: list[Connection] = []
+        self._closed = False
+
+    @contextmanager
+    def lend(self) -> Iterator[Connection]:
+        """Lend a connection that is well.
+
+        Raises:
+            psycopg.OperationalError: the server cannot be reached, or all are lent for too long.
+        """
+        if not self._places.acquire(timeout=PATIENCE):
+            raise psycopg.OperationalError("timeout: all connections are in use")
+        try:
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._take_back(connection)
+        finally:
+            self._places.release()
+
+    def close(self) -> None:
+        """Close what is free now, and what is lent when it comes back."""
+        self._closed = True
+        while self._free:
+            self._free.pop().close()
+
+    def _take(self) -> Connection:
+        while self._free:
+            connection = self._free.pop()
+            try:
+                connection.execute("")  # the server may have been started again
+                return connection
+            except psycopg.Error:
+                connection.close()
+        return self._connect()
+
+    def _take_back(self, connection: Connection) -> None:
+        idle = connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        if self._closed or not idle:
+            connection.close()
+        else:
+            self._free.append(connection)
+
+    def _connect(self) -> Connection:
+        connection = psycopg.connect(**self._parameters, autocommit=True)
+        try:
+            take_arrays(connection)
+            connection.adapters.register_dumper(str, _Text)
+            for name, value in (
+                ("search_path", SCHEMA),
+                ("default_transaction_read_only", "on" if self._reading else "off"),
+                ("statement_timeout", f"{LONGEST}s"),
+                ("idle_in_transaction_session_timeout", f"{LONGEST}s"),  # its locks go with it
+                ("plan_cache_mode", "force_custom_plan"),  # of an optional condition, only what is asked
+                ("jit", "off"),  # takes longer than our statements
+            ):
+                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+class _Text(StrDumper):
+    """Text without NUL, which PostgreSQL does not take."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}"))
