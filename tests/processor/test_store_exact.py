@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
-import tempfile
-from contextlib import closing
-from pathlib import Path
+import itertools
+from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from primus_lens_wandb_exporter.processor.store import Delivery, Stored
-from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
+from primus_lens_wandb_exporter.processor.store import Delivery, Store, Stored
+from primus_lens_wandb_exporter.processor.store.identity import run_id, series_id
 
 from ..support.properties import patient
+
+Points = dict[tuple[int, int, int], float]  # by series, step and time
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1)
 POINTS = st.builds(
@@ -34,48 +33,49 @@ DELIVERIES = st.builds(
     received=st.just(1000),
     points=st.lists(POINTS, max_size=8),
 )
+examples = itertools.count()
 
 
-@patient
-@given(st.lists(st.lists(DELIVERIES, max_size=4), max_size=6))
-def test_any_deliveries_leave_the_distinct_points_and_exact_counts(groups: list[list[Delivery]]) -> None:
+@settings(patient, suppress_health_check=list(HealthCheck))  # one store for all, each its own workloads
+@given(groups=st.lists(st.lists(DELIVERIES, max_size=4), max_size=6))
+def test_any_deliveries_leave_the_distinct_points_and_exact_counts(
+    store: Store, groups: list[list[Delivery]]
+) -> None:
+    example = next(examples)
     keys: set[str] = set()
-    points: dict[tuple[object, ...], float] = {}
-    with tempfile.TemporaryDirectory() as folder, closing(SqliteStore(Path(folder, "db"))) as store:
-        for group in groups:
-            assert store.write(group) == [note(delivery, keys, points) for delivery in group]
-        stored = read(Path(folder, "db"))
-        listed = store.workloads()["workloads"]
-    assert stored == (points, len(points), len(points), len(points))
-    assert sum(workload["points"] for workload in listed) == len(points)
+    points: Points = {}
+    for group in groups:
+        mine = [
+            replace(one, workload=f"({example}) {one.workload}", key=f"{example} {one.key}")
+            for one in group
+        ]
+        assert store.write(mine) == [note(delivery, keys, points) for delivery in mine]
+    workloads = [f"({example}) w", f"({example}) wr"]
+    rows = [row for workload in workloads for row in store.points(workload)]
+    stored = {(row["series"], row["iteration"], row["timestamp"]): row["value"] for row in rows}
+    assert (stored, len(rows)) == (points, len(points))
+    listed = store.workloads(f"({example}) w")["workloads"]
+    runs = [run_id(workload, run) for workload in workloads for run in ("", "r", "rr")]
+    metrics = [metric for run in runs for metric in store.metrics(run)]
+    assert sum(workload["points"] for workload in listed if workload["uid"] in workloads) == len(points)
+    assert sum(metric["count"] for metric in metrics) == len(points)
+    assert sorted(last_points(points)) == sorted(
+        (metric["last_step"], metric["last_value"]) for metric in metrics
+    )
 
 
-def note(delivery: Delivery, keys: set[str], points: dict[tuple[object, ...], float]) -> bool:
+def note(delivery: Delivery, keys: set[str], points: Points) -> bool:
     """Do in memory what the store is to do."""
     if delivery.key in keys:
         return False
     keys.add(delivery.key)
     for name, step, timestamp, value, tags in delivery.points:
-        whose = (delivery.workload, delivery.run_id, delivery.source, name, tags)
-        points.setdefault((*whose, step, timestamp), value)
+        series = series_id(delivery.workload, delivery.run_id, delivery.source, name, tags)
+        points.setdefault((series, step, timestamp), value)
     return True
 
 
-def read(path: Path) -> tuple[dict[tuple[object, ...], float], int, int, int]:
-    """Return the points by what they are of, their number, and what the series and the runs count."""
-    with closing(sqlite3.connect(path)) as connection:
-        rows = connection.execute(
-            "SELECT run.workload, run.run_id, source, series.name, series.tags, step, ts, value"
-            " FROM point JOIN series ON series.id = series_id JOIN run ON run.id = series.run"
-        ).fetchall()
-        (series,) = connection.execute("SELECT ifnull(sum(count), 0) FROM series").fetchone()
-        (runs,) = connection.execute("SELECT ifnull(sum(points), 0) FROM run").fetchone()
-        (count,) = connection.execute("SELECT count(*) FROM point").fetchone()
-    found = {
-        (*whose, tuple(json_pairs(tags)), step, ts): value for *whose, tags, step, ts, value in rows
-    }
-    return found, count, series, runs
-
-
-def json_pairs(text: str) -> list[tuple[str, str]]:
-    return list(json.loads(text).items())
+def last_points(points: Points) -> list[tuple[int, float]]:
+    """Return step and value of the last point of each series."""
+    last = {series: (step, value) for (series, step, _), value in sorted(points.items())}
+    return list(last.values())

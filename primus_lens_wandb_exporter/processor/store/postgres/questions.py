@@ -43,7 +43,8 @@ WITH report AS NOT MATERIALIZED (
     SELECT DISTINCT ON (step) step, value FROM report WHERE name = 'target_iteration'
     ORDER BY step, ts DESC, source
 ), reported AS (
-    SELECT 'iteration' COLLATE "C" AS name, step::double precision, ts, step, source FROM earliest
+    SELECT 'iteration' COLLATE "C" AS name, step::double precision AS value, ts, step, source
+    FROM earliest
     UNION ALL SELECT 'target_iteration', value, earliest.ts, step, source
     FROM target JOIN earliest USING (step)
 )

@@ -87,17 +87,17 @@ def ask_run(connection: Connection, run: int, now: int) -> dict[str, Any] | None
         " ORDER BY ts DESC, id DESC LIMIT 1",
         (run,),
     ).fetchone()
-    evidence, hints, verdict = map(json.loads, record) if record else (None, None, None)
+    evidence, hints, verdict = record or (None, None, None)
     pods = connection.execute(
         "SELECT pod_uid, pod_name, namespace FROM pod WHERE workload = %s ORDER BY pod_name, pod_uid",
         (found["workload"],),
     )
     return {
         **found,
-        "config": json.loads(row[-1]),
+        "config": row[-1],
         "evidence": evidence,
         "hints": hints,
-        "verdict": verdict,
+        "verdict": verdict and json.loads(verdict),
         "pods": [dict(zip(("pod_uid", "pod_name", "namespace"), pod)) for pod in pods],
     }
 
@@ -126,8 +126,8 @@ def ask_entries(
         " ORDER BY ts DESC, id DESC LIMIT %s",
         (run, *(before or ()), limit),
     )
-    keys = ("id", "step", "timestamp", "source")
-    return [{**dict(zip(keys, row)), "data": json.loads(row[-1])} for row in rows]
+    keys = ("id", "step", "timestamp", "source", "data")
+    return [dict(zip(keys, row)) for row in rows]
 
 
 def ask_marks(connection: Connection, run: int, limit: int) -> list[dict[str, Any]]:
@@ -137,10 +137,18 @@ def ask_marks(connection: Connection, run: int, limit: int) -> list[dict[str, An
         for step, ts, data in cursor.execute(MARKED, (run,)):
             if len(found) >= limit and (step, ts) > found[-1][:2]:
                 break
-            fields = sorted(json.loads(data).items())
-            found += [(step, ts, name, value) for name, value in fields if value in MARKS]
+            fields = _read_fields(data).items()
+            found += sorted((step, ts, name, value) for name, value in fields if value in MARKS)
     keys = ("step", "timestamp", "name", "value")
     return [dict(zip(keys, mark)) for mark in sorted(found)[:limit]]
+
+
+def _read_fields(data: str) -> dict[str, Any]:
+    """Return an entry's fields; what Python does not read (too deep, too long a number) has none."""
+    try:
+        return dict(json.loads(data))
+    except (ValueError, RecursionError):
+        return {}
 
 
 def _read_run(row: Sequence[Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def ask_series(
     firsts = []
     for identity, begin, *row in connection.execute(
         f"SELECT series.id, {zero}, run, series.name, source, series.tags {CHOSEN}"
-        f" AND first_{column} - {zero} <= %(end)s AND last_{column} - {zero} >= %(start)s",
+        f" AND series.first_{column} - {zero} <= %(end)s AND series.last_{column} - {zero} >= %(start)s",
         {**_chosen(runs, names), "start": start, "end": start + length},
     ):
         found[identity] = dict(zip(("run", "name", "source", "tags"), row))
@@ -79,7 +79,7 @@ def ask_extent(
     """Answer `Store.extent`, from what is known of each series."""
     column, zero = PLACES[axis]
     ((start, end),) = connection.execute(
-        f"SELECT min(first_{column} - {zero}), max(last_{column} - {zero}) {CHOSEN}",
+        f"SELECT min(series.first_{column} - {zero}), max(series.last_{column} - {zero}) {CHOSEN}",
         _chosen(runs, names),
     ).fetchall()
     return None if start is None else (start, end)
