@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from . import Store, StoreError
 
@@ -43,7 +43,7 @@ def show(place: str) -> str:
     parts = urlsplit(place)
     user, at, hosts = parts.netloc.rpartition("@")
     query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] not in SECRETS], safe="/")
-    return urlunsplit(("postgresql", user.partition(":")[0] + at + hosts, parts.path, query, ""))
+    return f"postgresql://{user.partition(':')[0]}{at}{hosts}{parts.path}{'?' if query else ''}{query}"
 
 
 def open_store(place: str) -> Store:
