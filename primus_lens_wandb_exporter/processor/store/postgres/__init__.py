@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Callable, TypeVar
 
 import psycopg
 from psycopg import errors
 
-from .. import Delivery, Full
+from .. import Delivery, Full, StoreError
+from . import upkeep
 from .asking import AT_ONCE, Asking
 from .connections import Connections
-from .opening import explain, open_database
+from .opening import Connection, explain, open_database
 from .writing import write_deliveries
 
 OF_THE_DATA = (psycopg.DataError, psycopg.IntegrityError, errors.ProgramLimitExceeded)
 IN_EACH_OTHERS_WAY = (errors.DeadlockDetected, errors.SerializationFailure)
 ATTEMPTS = 5
+PAGE = 10_000  # points that an export reads at a time
+
+_Result = TypeVar("_Result")
 
 
 class PostgresStore(Asking):
@@ -37,34 +42,92 @@ class PostgresStore(Asking):
 
     def write(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Store deliveries in one transaction; return for each whether it was new."""
-        try:
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    return self._write(deliveries)
-                except IN_EACH_OTHERS_WAY:
-                    if attempt == ATTEMPTS:
-                        raise
-                    time.sleep(random.uniform(0, 0.02 * 2**attempt))
-        except errors.DiskFull as error:
-            raise Full(str(explain(error, self._url))) from error
-        except OF_THE_DATA:
-            raise
-        except psycopg.Error as error:
-            raise explain(error, self._url) from error
-        raise AssertionError("the last attempt returns or raises")
+        return self._change(lambda connection: write_deliveries(connection, deliveries))
 
-    def _write(self, deliveries: Sequence[Delivery]) -> list[bool]:
-        with self._writing.lend() as connection, connection.transaction():
-            return write_deliveries(connection, deliveries)
+    def forget(self, before: int, rows: int) -> int:
+        """Remove about `rows` rows of workloads that were not seen since; 0 also while another does."""
+        return self._keep(lambda connection: upkeep.forget(connection, before, rows))
+
+    def thin(self, before: int, keep: int, rows: int) -> int:
+        """Thin out about `rows` points of ended runs not seen since; 0 also while another does."""
+        return self._keep(lambda connection: upkeep.thin(connection, before, keep, rows))
+
+    def prune(self, batches: int, changes: int, rows: int) -> int:
+        """Remove about `rows` older keys of batches, and changes; 0 also while another does."""
+        return self._keep(lambda connection: upkeep.prune(connection, batches, changes, rows))
+
+    def sizes(self) -> dict[str, int]:
+        """Return how much there is."""
+        with self._reading() as connection:
+            return upkeep.sizes(connection)
+
+    def vacuum(self) -> None:
+        """Let the room of what was removed be used again; nobody waits."""
+        own = Connections(self._writing.parameters, 1, reading=False)
+        try:
+            with own.lend() as connection:
+                upkeep.vacuum(connection)
+        except psycopg.Error as error:
+            raise self._trouble(error) from error
+        finally:
+            own.close()
+
+    def export(self, run: int) -> Iterator[tuple[str, str, str, int, int, float]]:
+        """Yield (metric, source, tags as JSON, step, timestamp, value) of a run's points, in order.
+
+        They are read page by page, so that a slow taker holds up nobody; what is stored meanwhile may be
+        among them.
+        """
+        with self._reading() as connection:
+            found = upkeep.series_of(connection, run)
+        for series, name, source, tags in found:
+            after: tuple[int, int] | None = None
+            while True:
+                with self._reading() as connection:
+                    page = upkeep.page_of(connection, series, after, PAGE)
+                for step, ts, value in page:
+                    yield name, source, tags, step, ts, value
+                if len(page) < PAGE:
+                    break
+                after = page[-1][:2]
 
     def check(self) -> None:
         """Raise StoreError if questions cannot be answered or nothing can be written."""
         with self._reading() as connection, connection.transaction():
             connection.execute("SET TRANSACTION READ WRITE")
             connection.execute("LOCK TABLE batch IN ROW EXCLUSIVE MODE")
-            connection.execute("SELECT count(*) FROM batch WHERE key = ''")
 
     def close(self) -> None:
         """Let go of the database; after the last write, and once for all."""
         self._writing.close()
         self._asking.close()
+
+    def _change(self, act: Callable[[Connection], _Result]) -> _Result:
+        """Do something in one transaction, again where others were in its way.
+
+        Raises:
+            Full: there is no room.
+            StoreError: the database cannot be used.
+        """
+        try:
+            for attempt in range(1, ATTEMPTS):
+                try:
+                    return self._act(act)
+                except IN_EACH_OTHERS_WAY:
+                    time.sleep(random.uniform(0, 0.02 * 2**attempt))
+            return self._act(act)
+        except OF_THE_DATA:
+            raise
+        except psycopg.Error as error:
+            raise self._trouble(error) from error
+
+    def _act(self, act: Callable[[Connection], _Result]) -> _Result:
+        with self._writing.lend() as connection, connection.transaction():
+            return act(connection)
+
+    def _keep(self, act: Callable[[Connection], int]) -> int:
+        return self._change(lambda connection: act(connection) if upkeep.may_keep(connection) else 0)
+
+    def _trouble(self, error: psycopg.Error) -> Full | StoreError:
+        explained = explain(error, self._url)
+        return Full(str(explained)) if isinstance(error, errors.DiskFull) else explained

@@ -25,7 +25,7 @@ class Connections:
     """
 
     def __init__(self, parameters: Mapping[str, Any], size: int, *, reading: bool) -> None:
-        self._parameters = parameters
+        self.parameters = parameters
         self._reading = reading
         self._places = threading.BoundedSemaphore(size)
         self._free: list[Connection] = []
@@ -73,7 +73,7 @@ class Connections:
             self._free.append(connection)
 
     def _connect(self) -> Connection:
-        connection = psycopg.connect(**self._parameters, autocommit=True)
+        connection = psycopg.connect(**self.parameters, autocommit=True)
         try:
             take_arrays(connection)
             connection.adapters.register_dumper(str, _Text)
