@@ -148,8 +148,7 @@ def fill(store: PostgresStore) -> int:
     for stored in range(1000):
         try:
             store.write([delivery(str(stored), curve("loss", 1000, first=1000 * stored))])
-        except Full as full:
-            assert "make room" in str(full)
+        except Full:
             return stored
     raise AssertionError("it never filled up")
 
@@ -163,4 +162,4 @@ def test_a_full_disk_costs_nothing_that_was_stored_and_writing_goes_on_when_ther
         (small_disk / "ballast").unlink()
         again = delivery(str(stored), curve("loss", 1000, first=1000 * stored))
         assert store.write([again]) == [True]
-        assert len(store.points("w")) == 1000 * (stored + 1)
+        assert store.sources("w") == [{"name": "wandb", "count": 1000 * (stored + 1)}]

@@ -83,6 +83,7 @@ class Connections:
                 ("statement_timeout", f"{LONGEST}s"),
                 ("idle_in_transaction_session_timeout", f"{LONGEST}s"),  # its locks go with it
                 ("plan_cache_mode", "force_custom_plan"),  # of an optional condition, only what is asked
+                ("work_mem", "32MB"),  # in which a page of points is sorted
                 ("jit", "off"),  # takes longer than our statements
             ):
                 connection.execute("SELECT set_config(%s, %s, false)", (name, value))

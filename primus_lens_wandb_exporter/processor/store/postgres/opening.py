@@ -42,6 +42,7 @@ ADVICE = (  # of what PostgreSQL says, in its own order
     ("read-only", "name the primary server with --db"),
     ("recovery", "name the primary server with --db"),
     ("extend file", "make room on the server's disk"),
+    ("No space", "make room on the server's disk"),
     ("timeout", "look after the server's load, and who holds its locks"),
     ("failed", "is the server running, and can this machine reach it?"),
     ("lost", "is the server running, and can this machine reach it?"),
