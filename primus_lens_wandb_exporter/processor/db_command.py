@@ -15,7 +15,7 @@ from .export import CannotExport, write_points
 from .settings import BadSetting, load
 from .store import Full, Store, StoreError
 from .store.identity import run_id
-from .store.sqlite import SqliteStore
+from .store.location import is_url, open_store, show
 
 _LISTED = 10  # runs that an error names
 _PAGE = 500
@@ -34,9 +34,9 @@ def perform(options: argparse.Namespace) -> int:
     try:
         with closing(_open(place)) as store:
             if options.verb == "stats":
-                _show(place, store.sizes(), as_json=options.json)
+                _show(show(place), store.sizes(), as_json=options.json)
             elif options.verb == "vacuum":
-                _vacuum(place, store)
+                _vacuum(show(place), store)
             else:
                 _export(store, options)
     except (CannotExport, Full, StoreError, _Mistake) as error:
@@ -47,9 +47,9 @@ def perform(options: argparse.Namespace) -> int:
 
 
 def _open(place: str) -> Store:
-    if not os.path.exists(place):
+    if not is_url(place) and not os.path.exists(place):
         raise _Mistake(f"there is no database {place}; choose one with --db")
-    return SqliteStore(place)
+    return open_store(place)
 
 
 def _show(place: str, sizes: dict[str, int], *, as_json: bool) -> None:

@@ -80,17 +80,17 @@ WHERE id = %(run)s AND (described IS NULL OR described <= %(ts)s)
 BEGIN_RUN = """
 UPDATE run SET
     announced = %(timestamp)s, host = %(host)s,
-    outcome = CASE WHEN ended > %(timestamp)s THEN outcome ELSE '' END,
-    exit_code = CASE WHEN ended > %(timestamp)s THEN exit_code END,
-    cause = CASE WHEN ended > %(timestamp)s THEN cause ELSE '' END,
-    ended = CASE WHEN ended > %(timestamp)s THEN ended END
+    outcome = CASE WHEN ended >= %(timestamp)s THEN outcome ELSE '' END,
+    exit_code = CASE WHEN ended >= %(timestamp)s THEN exit_code END,
+    cause = CASE WHEN ended >= %(timestamp)s THEN cause ELSE '' END,
+    ended = CASE WHEN ended >= %(timestamp)s THEN ended END
 WHERE id = %(run)s AND (announced IS NULL OR announced <= %(timestamp)s)
 """
 
 END_RUN = """
 UPDATE run SET
     ended = %(timestamp)s, outcome = %(kind)s, exit_code = %(exit_code)s, cause = %(cause)s,
-    host = coalesce(nullif(host, ''), %(host)s)
+    host = CASE WHEN announced IS NULL THEN %(host)s ELSE host END
 WHERE id = %(run)s AND coalesce(announced, 0) <= %(timestamp)s AND coalesce(ended, 0) <= %(timestamp)s
 """
 
