@@ -21,7 +21,7 @@ CHANGES_LAST = DAY  # a page that was away for longer loads all again
 
 INTERVAL = 60.0  # seconds from one look to the next
 CHORE = 0.02  # seconds that one part may take, which is what a delivery may have to wait for
-FEWEST, MOST = 100, 20_000  # rows of one part
+FEWEST, FIRST, MOST = 100, 1000, 5000  # rows of one part: a log entry weighs as much as many points
 
 
 class Upkeep:
@@ -40,7 +40,6 @@ class Upkeep:
         self._store = store
         self._log = log
         self._stop = threading.Event()
-        self._rows = 1000
         self._thread = threading.Thread(target=self._work, name="processor-upkeep", daemon=True)
         self._thread.start()
 
@@ -75,31 +74,26 @@ class Upkeep:
 
     def _do(self, told: str, part: Callable[[int], int]) -> None:
         """Do all parts of something, each about as long as `CHORE`, with a rest after it."""
-        done = 0
+        done, rows = 0, FIRST
         begin = time.monotonic()
+
+        def chore() -> tuple[int, float]:
+            start = time.monotonic()
+            return part(rows), time.monotonic() - start
+
         while not self._stop.is_set():
-            rows, seconds = self._rows, 0.0
-
-            def chore(rows: int = rows) -> int:
-                nonlocal seconds
-                start = time.monotonic()
-                try:
-                    return part(rows)
-                finally:
-                    seconds = time.monotonic() - start
-
-            count = self._writer.run(chore).result()
+            count, seconds = self._writer.run(chore).result()
             if not count:
                 break
             done += count
-            self._rows = _fitting(rows, seconds)
-            self._stop.wait(seconds if not self._writer.waiting else 4 * seconds)
+            rows = _fitting(rows, seconds)
+            self._stop.wait(4 * seconds if self._writer.waiting else seconds)
         if done and told:
             took = time.monotonic() - begin
             self._log(f"primus-lens-wandb: upkeep {told.format(f'{done:,}')} in {took:.1f} s")
 
 
 def _fitting(rows: int, seconds: float) -> int:
-    """Return how many rows the next part should have; it grows slowly and shrinks at once."""
+    """Return how many rows the next part should have: twice as many at most."""
     fitting = rows * CHORE / max(seconds, CHORE / 2)
     return int(min(max(fitting, FEWEST), MOST))

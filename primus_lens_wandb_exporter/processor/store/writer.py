@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 from . import Busy, Delivery, Full, Store, StoreError
 
@@ -16,6 +16,7 @@ GROUP_POINTS = 20_000  # about 0.1 s of writing, which is what an answer may wai
 TROUBLE_LASTS = 30  # seconds; who is sent nothing while in trouble would never find out that it is over
 
 Waiting = tuple[Delivery, "Future[bool]"]
+Answer = TypeVar("Answer")
 Chore = Callable[[], Any]  # what is to be done between two groups
 
 
@@ -88,13 +89,13 @@ class Writer:
                 self._queue.put(list(zip(deliveries, futures)))
         return futures
 
-    def run(self, chore: Callable[[], int]) -> Future[int]:
-        """Let the thread that writes do something else after what waits now; the future has its answer.
+    def run(self, chore: Callable[[], Answer]) -> Future[Answer]:
+        """Let the thread that writes do something else, after what waits now; the future answers for it.
 
         Raises:
             Busy: the writer is closed.
         """
-        future: Future[int] = Future()
+        future: Future[Answer] = Future()
 
         def perform() -> None:
             try:
