@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from primus_lens_wandb_exporter.processor.settings import BadSetting, Settings, load
-from primus_lens_wandb_exporter.processor.store import Busy, Event, StoreError
+from primus_lens_wandb_exporter.processor.store import Busy, Event, Store, StoreError
 from primus_lens_wandb_exporter.processor.store.identity import run_id
 from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
 from primus_lens_wandb_exporter.processor.store.writer import Writer
@@ -27,19 +27,13 @@ FINISHED = [Event("finished", 50_000)]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    with closing(SqliteStore(tmp_path / "db")) as store:
-        yield store
-
-
-@pytest.fixture
-def writer(store: SqliteStore) -> Iterator[Writer]:
+def writer(store: Store) -> Iterator[Writer]:
     writer = Writer(store)
     yield writer
     assert writer.close(SOON)
 
 
-def perform(settings: Settings, writer: Writer, store: SqliteStore, parts: int) -> list[str]:
+def perform(settings: Settings, writer: Writer, store: Store, parts: int) -> list[str]:
     """Let upkeep look until that many parts have found nothing to do; return what it says."""
     lines: list[str] = []
     told = threading.Semaphore(0)
@@ -60,7 +54,7 @@ def perform(settings: Settings, writer: Writer, store: SqliteStore, parts: int) 
 
 
 def test_old_workloads_go_and_finished_runs_are_thinned_at_once_after_the_start(
-    store: SqliteStore, writer: Writer, tmp_path: Path
+    store: Store, writer: Writer
 ) -> None:
     now = time.time_ns() // 1000
     store.write(everything("old", points=5000))
@@ -72,7 +66,7 @@ def test_old_workloads_go_and_finished_runs_are_thinned_at_once_after_the_start(
     assert [row["uid"] for row in store.workloads()["workloads"]] == ["w"]
     assert store.metrics(run_id("w", "active"))[0]["count"] == 5000
     assert 40 < store.metrics(run_id("w", "r"))[0]["count"] <= 100
-    are_exact(tmp_path)
+    are_exact(store)
     assert [line.partition(" in ")[0] for line in lines] == [
         "primus-lens-wandb: upkeep removed 10,009 rows of old workloads",
         lines[1].partition(" in ")[0],
@@ -80,19 +74,15 @@ def test_old_workloads_go_and_finished_runs_are_thinned_at_once_after_the_start(
     assert "points and runs to thin them out" in lines[1]
 
 
-def test_nothing_but_spent_keys_and_changes_goes_unless_told(
-    store: SqliteStore, writer: Writer, tmp_path: Path
-) -> None:
+def test_nothing_but_spent_keys_and_changes_goes_unless_told(store: Store, writer: Writer) -> None:
     store.write(everything("old"))
-    before = rows_of(tmp_path)
+    before = rows_of(store)
     assert perform(Settings(), writer, store, parts=1) == []
-    assert rows_of(tmp_path) == before
+    assert rows_of(store) == before
     assert store.sizes()["batches"] == 0
 
 
-def test_deliveries_are_stored_between_the_parts(
-    store: SqliteStore, writer: Writer, tmp_path: Path
-) -> None:
+def test_deliveries_are_stored_between_the_parts(store: Store, writer: Writer) -> None:
     store.write(everything("old", points=30_000))
     settings = replace(Settings(), retain=86400)
     upkeep = Upkeep(settings, writer, store, lambda line: None)
@@ -103,11 +93,11 @@ def test_deliveries_are_stored_between_the_parts(
     while store.workloads(search="old")["total_count"]:
         time.sleep(0.01)
     upkeep.stop()
-    assert are_exact(tmp_path) == 1000
+    assert are_exact(store) == 1000
 
 
 def test_a_store_in_trouble_is_told_of_and_does_not_end_the_upkeep(
-    store: SqliteStore, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    store: Store, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     again = threading.Event()
 
@@ -126,7 +116,7 @@ def test_a_store_in_trouble_is_told_of_and_does_not_end_the_upkeep(
 
 
 def test_a_chore_waits_for_the_deliveries_before_it_and_holds_up_those_behind(
-    store: SqliteStore, writer: Writer
+    store: Store, writer: Writer
 ) -> None:
     gate, begun = threading.Event(), threading.Event()
     order: list[str] = []
@@ -148,7 +138,7 @@ def test_a_chore_waits_for_the_deliveries_before_it_and_holds_up_those_behind(
     assert order == ["chore after 1"]
 
 
-def test_a_chore_that_fails_harms_nobody_and_none_is_taken_after_the_end(store: SqliteStore) -> None:
+def test_a_chore_that_fails_harms_nobody_and_none_is_taken_after_the_end(store: Store) -> None:
     writer = Writer(store)
 
     def fail() -> int:
