@@ -61,7 +61,7 @@ def _show(place: str, sizes: dict[str, int], *, as_json: bool) -> None:
     for name, count in sizes.items():
         print(f"  {name.replace('_', ' '):<12}{count:>15,}")
     print(f"  {'size':<12}{human(size):>15}")
-    print(f"  {'of it free':<12}{human(free):>15}")
+    print(f"  {'free of it':<12}{human(free):>15}")
 
 
 def human(size: float) -> str:
@@ -87,7 +87,7 @@ def _vacuum(place: str, store: Store) -> None:
 
 
 def _export(store: Store, options: argparse.Namespace) -> None:
-    run = _find(store, options.run)
+    run = _find(store, options.run.encode(errors="replace").decode())  # a shell passes any bytes
     output = options.output
     kind = options.format or ("parquet" if str(output).endswith(".parquet") else "csv")
     output = output or f"{_file_name(run)}.{kind}"
@@ -99,7 +99,8 @@ def _export(store: Store, options: argparse.Namespace) -> None:
 
 def _file_name(run: dict[str, Any]) -> str:
     name = run["run_id"] or run["workload"]
-    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".")
+    name = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name)
+    return name.lstrip(".") or "run"
 
 
 def _watched(points: Iterator[Any], count: int) -> Iterator[Any]:
@@ -148,12 +149,19 @@ def _by_name(store: Store, text: str, now: int) -> Iterator[dict[str, Any]]:
 
 
 def _listed(runs: list[dict[str, Any]]) -> str:
-    shown = [f"\n  {run['id']:016x}  {_title(run)}  {run['name']}".rstrip() for run in runs[:_LISTED]]
+    shown = [
+        f"\n  {run['id']:016x}  {_title(run)}  {_plain(run['name'])}".rstrip() for run in runs[:_LISTED]
+    ]
     return "".join(shown) + ("\n  …" if len(runs) > _LISTED else "")
 
 
 def _title(run: dict[str, Any]) -> str:
-    return f"{run['workload']}/{run['run_id']}"
+    return _plain(f"{run['workload']}/{run['run_id']}")
+
+
+def _plain(text: str) -> str:
+    """Return a text that can do nothing to a terminal."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _fail(message: str, status: int) -> int:

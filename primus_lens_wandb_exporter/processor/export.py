@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ def write_points(points: Iterator[Point], output: str, kind: str, *, force: bool
     if output == "-":
         if kind != "csv":
             raise CannotExport("Parquet needs a file: name it with --output")
+        if isinstance(sys.stdout, io.TextIOWrapper):  # whatever the locale: a file has the same bytes
+            sys.stdout.reconfigure(encoding="utf-8", newline="")
         return _write_csv(points, sys.stdout)
     folder, name = os.path.split(os.path.abspath(output))
     scratch = os.path.join(folder, f".{name}.{os.getpid()}.new")

@@ -228,6 +228,17 @@ def test_a_run_id_of_several_workloads_is_asked_about(
     assert said(capsys, "export", "team/v/r").startswith("7 points of team/v/r in r.csv")
 
 
+def test_any_name_can_be_asked_for_and_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with closing(SqliteStore(folder / "processor.db")) as store:
+        store.write([delivery("odd", curve("x", 2), run_id="../\x1b[31m ü")])
+    told = said(capsys, "export", "\udcff", status=1)
+    assert "w/../?[31m ü" in told
+    assert "\x1b" not in told
+    key = f"{run_id('w', '../' + chr(27) + '[31m ü'):016x}"
+    assert said(capsys, "export", key).startswith("2 points of w/../?[31m ü in ")
+    assert [name for name in os.listdir(folder) if name.endswith(".csv")] == ["___31m_ü.csv"]
+
+
 def test_a_database_that_is_not_there_is_not_made(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
