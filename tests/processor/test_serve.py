@@ -209,7 +209,11 @@ def test_a_database_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
     ("options", "environ", "said"),
     [
         (["--port", "http"], {}, "--port='http': expected a port between 0 and 65535"),
-        (["--db", "mysql://h/d"], {}, "--db=(not shown): expected the path of a SQLite file or postgresql:"),
+        (
+            ["--db", "mysql://h/d"],
+            {},
+            "--db=(not shown): expected the path of a SQLite file or postgresql:",
+        ),
         (["--port", "70000"], {}, "--port='70000': expected"),
         ([], {"QUEUE": "0"}, "PRIMUS_LENS_PROCESSOR_QUEUE='0': expected a whole number of at least 1"),
         ([], {"SHUTDOWN_TIMEOUT": "nan"}, "SHUTDOWN_TIMEOUT='nan': expected seconds"),

@@ -114,3 +114,14 @@ def test_changes_tell_which_steps_are_new(store: Store) -> None:
     assert store.changes(0, [OTHER]) == changes[2:]
     assert store.changes(0, limit=1) == changes[:1]
     assert store.changes(last) == []
+
+
+@pytest.mark.parametrize("value", [1e300, -1e200, 5e-324])
+def test_values_may_be_as_large_and_as_small_as_numbers_are(store: Store, value: float) -> None:
+    store.write([delivery("a", [Stored("loss", step, step, value * (step % 2)) for step in range(4)])])
+    (found,) = store.series([RUN], [], "step", 0, 4, 1)
+    assert (min(found["min"] + found["max"]), max(found["min"] + found["max"])) == (
+        min(value, 0),
+        max(value, 0),
+    )
+    assert found["mean"] == [pytest.approx(value / 2, abs=1e-300)]
