@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -10,7 +11,7 @@ import psycopg
 import pytest
 
 from primus_lens_wandb_exporter.processor.store.identity import run_id
-from primus_lens_wandb_exporter.processor.store.postgres import PostgresStore
+from primus_lens_wandb_exporter.processor.store.postgres import PostgresStore, upkeep
 from primus_lens_wandb_exporter.processor.store.postgres.writing import write_deliveries
 
 from ..support.delivery import wait_until
@@ -115,3 +116,34 @@ def test_who_is_cut_off_by_a_deadlock_tries_again(database: str, aside: ThreadPo
         other.rollback()
         assert later.result(SOON) == [True]
         assert store.sources("w") == [{"name": "wandb", "count": 2}]
+
+
+def test_one_replica_at_a_time_keeps_house(stores: list[PostgresStore]) -> None:
+    first, second, _ = stores
+    first.write([delivery("a", curve("loss", 5))])
+    with first._writing.lend() as connection, connection.transaction():
+        assert upkeep.may_keep(connection)
+        assert second.forget(before=2000, rows=100) == second.prune(2000, 0, 100) == 0
+    assert second.forget(before=2000, rows=100) > 5
+
+
+def test_a_workload_that_returns_while_another_replica_forgets_it_is_counted_right(
+    stores: list[PostgresStore], database: str, aside: ThreadPoolExecutor
+) -> None:
+    first, second, _ = stores
+    first.write([delivery("a", curve("loss", 50) + curve("lr", 50))])
+    with first._writing.lend() as connection, connection.transaction():
+        assert upkeep.forget(connection, before=2000, rows=70) >= 70
+        back = delivery("b", curve("loss", 20, 40) + curve("lr", 20, 40), received=3000)
+        later = aside.submit(second.write, [back])
+        wait_until_one_waits(database)
+    assert later.result(SOON) == [True]
+    counts = {metric["name"]: metric["count"] for metric in second.metrics(run_id("w", "r"))}
+    found = Counter(point["metric_name"] for point in second.points("w"))
+    (workload,) = second.workloads()["workloads"]
+    assert counts == found
+    assert workload["points"] == sum(found.values())
+    assert second.forget(before=2000, rows=1000) == 0
+    while second.forget(before=4000, rows=1000):
+        pass
+    assert second.sizes()["points"] == second.workloads()["total_count"] == 0
