@@ -8,8 +8,10 @@ from ..support.scripts import ScriptRunner, clean_environ
 from ..support.served import served
 
 
-def test_every_number_of_a_run_is_stored_once_and_answered_under_its_step(tmp_path: Path) -> None:
-    with served(tmp_path) as server:
+def test_every_number_of_a_run_is_stored_once_and_answered_under_its_step(
+    tmp_path: Path, place: str
+) -> None:
+    with served(tmp_path, "--db", place) as server:
         environ = {
             **clean_environ(tmp_path),
             "WORKLOAD_UID": "workload-1",
