@@ -166,7 +166,7 @@ def test_thinning_keeps_first_last_lowest_and_highest_and_not_more_than_told(
     assert are_exact(store, workload) == len(left)
     had = {(point.step, point.timestamp, point.value) for point in points}
     assert left <= had
-    if len(had) <= keep:
+    if len(had) <= keep // 4 * 4:  # four of a stretch
         assert left == had
         return
     assert len(left) <= keep

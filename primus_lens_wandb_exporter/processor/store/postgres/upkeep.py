@@ -31,13 +31,12 @@ WHERE series_id = %(series)s AND point.step = ranked.step AND point.ts = ranked.
 AND NOT edge AND low > 1 AND high > 1
 """
 
-# Thinned out down to `thinned`, which is when it was last seen then: a run that went on is due again.
-# The latest first, because those seen before are mostly done.
+# `thinned` is when a run had been last seen when it was thinned out: one that went on is due again.
 DUE = """
 SELECT id, workload FROM run
 WHERE last_seen < %(before)s AND (ended IS NOT NULL OR last_seen < %(crashed)s)
 AND (thinned IS NULL OR thinned < last_seen)
-ORDER BY last_seen DESC LIMIT 1
+ORDER BY last_seen LIMIT 1
 """
 
 LONG = """

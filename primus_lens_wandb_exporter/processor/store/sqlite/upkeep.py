@@ -30,13 +30,12 @@ DELETE FROM point WHERE series_id = :series AND (step, ts) IN (
 )
 """
 
-# Thinned out down to `thinned`, which is when it was last seen then: a run that went on is due again.
-# The latest first, because those seen before are mostly done.
+# `thinned` is when a run had been last seen when it was thinned out: one that went on is due again.
 DUE = """
-SELECT id, workload FROM run
+SELECT id, workload FROM run INDEXED BY run_to_thin
 WHERE last_seen < :before AND (ended IS NOT NULL OR last_seen < :crashed)
 AND (thinned IS NULL OR thinned < last_seen)
-ORDER BY last_seen DESC LIMIT 1
+LIMIT 1
 """
 
 LONG = """
@@ -61,17 +60,13 @@ class _Owner(NamedTuple):
 
 def forget(connection: sqlite3.Connection, before: int, rows: int) -> int:
     """Do a part of `Store.forget`; what is left is whole and counted right, should its sender return."""
+    old = connection.execute("SELECT uid FROM workload WHERE last_seen < ? LIMIT ?", (before, rows))
     removed = 0
-    while removed < rows:
-        found = connection.execute(
-            "SELECT uid FROM workload WHERE last_seen < ? LIMIT 1", (before,)
-        ).fetchone()
-        if not found:
-            break
-        done = 0
-        while not done and removed < rows:
-            removed_now, done = _forget_some(connection, found[0], rows - removed)
-            removed += removed_now
+    for (workload,) in old.fetchall():
+        gone = False
+        while not gone and removed < rows:
+            part, gone = _forget_some(connection, workload, rows - removed)
+            removed += part
     return removed
 
 

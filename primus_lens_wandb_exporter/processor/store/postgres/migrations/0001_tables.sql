@@ -54,6 +54,7 @@ CREATE TABLE run (
 ) WITH (fillfactor = 70);
 CREATE INDEX run_of_workload ON run (workload);
 CREATE INDEX run_by_age ON run (last_seen);
+CREATE INDEX run_to_thin ON run (last_seen) WHERE thinned IS NULL OR thinned < last_seen;
 
 CREATE TABLE series (
     id BIGINT PRIMARY KEY,

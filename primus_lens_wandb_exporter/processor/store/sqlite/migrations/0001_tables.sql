@@ -53,6 +53,7 @@ CREATE TABLE run (
     UNIQUE (workload, run_id)
 );
 CREATE INDEX run_by_age ON run (last_seen);
+CREATE INDEX run_to_thin ON run (last_seen) WHERE thinned IS NULL OR thinned < last_seen;
 
 CREATE TABLE series (
     id INTEGER PRIMARY KEY,
