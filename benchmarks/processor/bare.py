@@ -56,6 +56,7 @@ def sqlite_rate(path: Path, seconds: float) -> float:
 def postgres_rate(url: str, seconds: float) -> float:
     """Return the points a second of an `unnest` loop into a new table of a PostgreSQL database."""
     import psycopg
+
     from primus_lens_wandb_exporter.processor.store.postgres.arrays import columns, take_arrays
 
     with psycopg.connect(url, autocommit=True) as connection:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from primus_lens_wandb_exporter.processor.store.location import open_store
-
 from primus_lens_wandb_exporter.processor.store import Store
+from primus_lens_wandb_exporter.processor.store.location import open_store
 from tests.support.served import Server, served
 
 from . import bare
