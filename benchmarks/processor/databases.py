@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from primus_lens_wandb_exporter.processor.store import Store
@@ -36,11 +36,9 @@ class Database:
 
     @contextmanager
     def serving(self) -> Iterator[Server]:
-        """Serve it from a process of its own, on the server's core."""
+        """Serve it from a process of its own."""
         options = ["--db", self._url] if self._url else []
-        with ExitStack() as stack:
-            with on_core(SERVER):
-                server = stack.enter_context(served(self._folder, *options))
+        with served(self._folder, *options) as server:
             yield server
 
     def bare_rate(self, seconds: float) -> float:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 from tests.support.scripts import REPOSITORY
@@ -14,7 +15,7 @@ from tests.support.served import Server
 from ..pairs import interleave, quantile, summarise
 from ..table import Row
 from .clients import CLIENTS
-from .cores import CLIENT, on_core
+from .cores import CLIENT, SERVER, on_core
 from .databases import Database
 from .work import POINTS
 
@@ -24,7 +25,9 @@ _ANSWER = 300  # ms
 
 def measure(database: Database, seconds: float) -> Iterator[Row]:
     """Load a processor in slices of `seconds` altogether, in turns with the bare loop."""
-    with database.serving() as server:
+    with ExitStack() as stack:
+        with on_core(SERVER):
+            server = stack.enter_context(database.serving())
         load = _Load(server)
         rounds = interleave(
             _ROUNDS,

@@ -15,7 +15,6 @@ from primus_lens_wandb_exporter.processor.store.writer import GROUP_POINTS
 
 from ..pairs import interleave, summarise
 from ..table import Row
-from .cores import CLIENT, on_core
 from .databases import Database
 from .work import METRICS, POINTS, STARTED, STEPS, points
 
@@ -76,7 +75,7 @@ def _deliveries(workloads: Sequence[Workload]) -> Iterator[Delivery]:
 
 def measure(database: Database) -> Iterator[Row]:
     """Ask a processor that has all of it, each question in turn with the others."""
-    with database.serving() as server, on_core(CLIENT):
+    with database.serving() as server:
         asker = _Asker(server.url.partition("//")[2])
         times = interleave(_ROUNDS, {name: partial(asker.time, paths) for name, paths in _questions()})
         assert server.stop() == 0
