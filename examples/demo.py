@@ -180,7 +180,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description="Show what is stored.")
     parser.add_argument("--keep", action="store_true", help="keep serving until C-c")
     keep = parser.parse_args().keep
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that nothing is left behind
+        signal.signal(number, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder, serving(folder) as processor:
         good = demonstrate(processor, folder, keep)
         status = processor.stop()
