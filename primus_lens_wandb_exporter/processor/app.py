@@ -19,6 +19,7 @@ from .answer import answer, refuse
 from .ingest.receive import Ingest
 from .meters import Count, Meters
 from .openapi import describe
+from .page import make_routes
 from .query.contract import Query
 from .query.live import Live
 from .query.runs import Runs
@@ -96,7 +97,8 @@ def make_app(
         live,
         (health, ready, metrics),
     )
-    routes = [Route("/openapi.json", openapi), *(endpoint.route() for endpoint in endpoints)]
+    asked = [Route("/openapi.json", openapi), *(endpoint.route() for endpoint in endpoints)]
+    routes = [*asked, *make_routes()]
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Watch, meters=meters, routes=routes, log=log)],

@@ -1,0 +1,34 @@
+// How the three axes are written: `step`, `time` (of day), `relative` (since the run's start).
+
+import { count, duration, moment } from "./format.js";
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const DURATIONS = [1, 2, 5, 10, 20, 50, 100, 200, 500].concat(
+  [1, 2, 5, 10, 15, 30].map((size) => size * SECOND),
+  [1, 2, 5, 10, 15, 30].map((size) => size * MINUTE),
+  [1, 2, 3, 6, 12].map((size) => size * HOUR),
+  [1, 2, 5, 10, 20, 50, 100].map((size) => size * DAY),
+);
+const STEPS = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map((size) => size * 10 ** power)).flat();
+
+export const AXES = {
+  step: {
+    label: "Step",
+    text: (x) => `step ${count(x)}`,
+    options: { incrs: STEPS, values: (_, splits) => splits.map(short) },
+  },
+  time: { label: "Time of day", text: moment, options: {} },
+  relative: {
+    label: "Time since start",
+    text: (x) => `after ${duration(x)}`,
+    options: { incrs: DURATIONS, values: (_, splits) => splits.map((x) => (x ? duration(x) : "0")) },
+  },
+};
+
+function short(step) {
+  if (step >= 1e6) return `${step / 1e6}M`;
+  return step >= 1e4 ? `${step / 1e3}k` : String(step);
+}

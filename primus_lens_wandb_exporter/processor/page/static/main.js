@@ -1,0 +1,56 @@
+// The start of the page: which view stands for which address.
+
+import { onConnection } from "./api.js";
+import { fill, notice } from "./dom.js";
+import { onRoute, readRoute } from "./router.js";
+
+// A view's module has `show(host, route)`, which returns a function that ends it.
+const VIEWS = {
+  "": () => import("./runs-view.js"),
+  run: () => import("./run-view.js"),
+  compare: () => import("./compare-view.js"),
+};
+const CONNECTION = { live: "Live", cut: "Not connected, trying again" };
+
+const host = document.getElementById("view");
+const connection = document.getElementById("connection");
+let end = () => {};
+let shown = 0;
+
+async function show() {
+  const route = readRoute();
+  const mine = ++shown;
+  end();
+  end = () => {};
+  const load = VIEWS[route.view];
+  if (!load) return fill(host, notice("There is no such page", "The address may have been cut short."));
+  try {
+    const view = await load();
+    if (mine !== shown) return;
+    fill(host);
+    end = view.show(host, route);
+  } catch (error) {
+    fill(host, notice("The page could not be loaded", error.message, show));
+  }
+}
+
+onConnection((state) => {
+  connection.textContent = CONNECTION[state] ?? "";
+  connection.dataset.state = state;
+});
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input, textarea, select");
+  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const search = host.querySelector("input[type=search]");
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+});
+
+onRoute(() => {
+  show();
+  scrollTo(0, 0);
+  host.focus({ preventScroll: true });
+});
+show();

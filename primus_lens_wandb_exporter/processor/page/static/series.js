@@ -1,0 +1,167 @@
+// Fetches what the charts in sight need: in few requests, once, and then only what was added at the end.
+
+import { get } from "./api.js";
+import { throttle } from "./dom.js";
+import { lastBucket, makeHistory, MOST_BUCKETS, replaceTail } from "./history.js";
+
+const BUCKETS = 1000;
+const TOGETHER = 6; // metrics of one request
+const PACE = 1000; // milliseconds between two looks at what was added
+
+/**
+ * The series of some metrics of some runs, on one axis.
+ *
+ * `extent(name, axis)`: first and last place of a metric, null if unknown. `changed(name)`: it has other data.
+ * `failed(error | null)`: the last fetch went wrong, or went well.
+ */
+export class SeriesSource {
+  #runs;
+  #extent;
+  #changed;
+  #failed;
+  #axis = "step";
+  #range = null;
+  #histories = new Map();
+  #wanted = new Set();
+  #due = new Map(); // name -> first bucket to load, or -1: all
+  #fetching = new Set();
+  #loading = new AbortController();
+  #soon = throttle(() => this.#load(), 30);
+  #later = throttle(() => this.#load(), PACE);
+
+  constructor(runs, { extent, changed, failed }) {
+    this.#runs = runs;
+    this.#extent = extent;
+    this.#changed = changed;
+    this.#failed = failed;
+  }
+
+  /** Load a metric, and keep it up to date. */
+  want(name) {
+    this.#wanted.add(name);
+    if (!this.#histories.has(name)) this.#due.set(name, -1);
+    if (this.#due.has(name)) this.#soon();
+  }
+
+  /** Keep what is known of a metric, but load no more of it. */
+  unwant(name) {
+    this.#wanted.delete(name);
+  }
+
+  /** What is known of a metric: see history.js; undefined: nothing yet. */
+  history(name) {
+    return this.#histories.get(name);
+  }
+
+  /** Choose the axis and a range of it (`[start, end]`, null: all); everything is loaded anew. */
+  select(axis, range) {
+    this.#axis = axis;
+    this.#range = range;
+    this.reload();
+  }
+
+  /** Load everything in sight again, the rest when it is wanted; what is shown stays until then. */
+  reload() {
+    this.#loading.abort();
+    this.#loading = new AbortController();
+    for (const name of [...this.#histories.keys(), ...this.#wanted]) this.#due.set(name, -1);
+    this.#soon();
+  }
+
+  /** Take note of new points: `[{run, first_step, last_step}]` of the stream. */
+  note(changes) {
+    const steps = new Map(changes.filter((one) => one.first_step !== null).map((one) => [one.run, one.first_step]));
+    if (!steps.size) return;
+    for (const name of this.#fetching) if (!this.#histories.has(name)) this.#due.set(name, -1);
+    for (const [name, history] of this.#histories) {
+      const due = this.#due.get(name) ?? Infinity;
+      this.#due.set(name, Math.min(due, firstTouched(history, steps)));
+    }
+    this.#later();
+  }
+
+  /** Load nothing more. */
+  close() {
+    this.#loading.abort();
+    this.#soon.cancel();
+    this.#later.cancel();
+  }
+
+  async #load() {
+    const names = [...this.#due.keys()].filter((name) => this.#wanted.has(name));
+    const tasks = this.#requests(names);
+    for (const name of names) this.#due.delete(name);
+    await Promise.all(tasks.map((task) => this.#fetch(task, this.#loading.signal)));
+  }
+
+  /** Group metrics into requests: those whose bounds are alike, so that they may share them. */
+  #requests(names) {
+    const groups = new Map();
+    for (const name of names) {
+      const from = this.#due.get(name);
+      const history = this.#histories.get(name);
+      const bounds = from < 0 ? this.#bounds(name) : { start: history.start, width: history.width };
+      const key = from < 0 ? `all ${bounds.kind}` : `tail ${history.start} ${history.width}`;
+      if (!groups.has(key)) groups.set(key, []);
+      groups.get(key).push({ name, from, ...bounds });
+    }
+    return [...groups.values()].flatMap((group) => chunks(group, TOGETHER));
+  }
+
+  #bounds(name) {
+    if (this.#range) return { kind: "range", start: this.#range[0], end: this.#range[1] };
+    const [start, end] = this.#extent(name, this.#axis) ?? [0, 0];
+    return { kind: `${order(start)} ${order(end)}`, start, end };
+  }
+
+  async #fetch(group, signal) {
+    const names = group.map((one) => one.name);
+    const start = Math.min(...group.map((one) => one.start));
+    const from = Math.min(...group.map((one) => one.from));
+    const { width } = group[0];
+    const query = { runs: this.#runs.join(","), metric: names, axis: this.#axis };
+    if (from >= 0) Object.assign(query, { start: start + from * width, width, end: this.#range?.[1] });
+    else if (this.#range) Object.assign(query, { start, end: this.#range[1], buckets: BUCKETS });
+    else query.buckets = BUCKETS;
+    for (const name of names) this.#fetching.add(name);
+    try {
+      const answer = await get("/series", query, signal);
+      if (signal.aborted) return;
+      for (const name of names) this.#take(answer, name, from);
+      this.#failed(null);
+    } catch (error) {
+      if (signal.aborted) return;
+      for (const { name } of group) this.#due.set(name, -1);
+      this.#failed(error);
+    } finally {
+      for (const name of names) this.#fetching.delete(name);
+    }
+  }
+
+  #take(answer, name, from) {
+    const history = this.#histories.get(name);
+    if (from < 0) this.#histories.set(name, makeHistory(answer, name));
+    else replaceTail(history, answer, name, from);
+    this.#changed(name);
+  }
+}
+
+/** The first bucket of a history that new points may have touched; -1: all of them. */
+function firstTouched(history, steps) {
+  if (history.axis === "step") {
+    const first = Math.floor((Math.min(...steps.values()) - history.start) / history.width);
+    return first > 2 * MOST_BUCKETS ? -1 : Math.max(first, -1);
+  }
+  // What is added is later: points that come out of order are seen when all is loaded again.
+  const last = lastBucket(history, steps);
+  return last < 0 ? lastBucket(history) : last;
+}
+
+/** Numbers of the same order share buckets well. */
+function order(value) {
+  return value ? Math.sign(value) * Math.round(Math.log2(Math.abs(value))) : 0;
+}
+
+function chunks(list, size) {
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, at) => list.slice(at * size, (at + 1) * size));
+}
