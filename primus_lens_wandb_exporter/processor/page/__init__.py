@@ -15,7 +15,8 @@ STATIC = Path(__file__).with_name("static")
 _TYPES = {".js": "text/javascript", ".svg": "image/svg+xml"}  # which a machine's own table may not know
 _HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+        "frame-ancestors 'none'"
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
