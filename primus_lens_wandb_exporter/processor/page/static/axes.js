@@ -20,13 +20,26 @@ export const AXES = {
     text: (x) => `step ${count(x)}`,
     options: { incrs: STEPS, values: (_, splits) => splits.map(short) },
   },
-  time: { label: "Time of day", text: moment, options: {} },
+  time: { label: "Time of day", text: moment, options: { values: (_, splits, _axis, _space, step) => clock(splits, step) } },
   relative: {
     label: "Time since start",
     text: (x) => `after ${duration(x)}`,
     options: { incrs: DURATIONS, values: (_, splits) => splits.map((x) => (x ? duration(x) : "0")) },
   },
 };
+
+/** Times of day; the date stands below the first one of each day. */
+function clock(splits, step) {
+  let day = "";
+  return splits.map((x) => {
+    const [date, time] = moment(x).split(" ");
+    const fraction = step < SECOND ? `.${String(x % SECOND).padStart(3, "0")}` : "";
+    const text = step >= DAY ? date.slice(5) : step >= MINUTE ? time.slice(0, 5) : time + fraction;
+    const below = date === day ? "" : `\n${step >= DAY ? date.slice(0, 4) : date.slice(5)}`;
+    day = date;
+    return text + below;
+  });
+}
 
 function short(step) {
   if (step >= 1e6) return `${step / 1e6}M`;

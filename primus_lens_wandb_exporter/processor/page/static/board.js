@@ -8,6 +8,7 @@ import { SeriesSource } from "./series.js";
 
 const SYSTEM = "primus_lens";
 const AHEAD = "300px"; // how far below the window charts are loaded
+const MOST_ALONE = 3; // groups of a single chart; more of them are put together
 
 /** The group of a metric: what stands before its last `/`, else its first `.`. */
 export function groupOf(name) {
@@ -29,6 +30,7 @@ export class Board {
   #metrics = new Map(); // name -> rows of /metrics, each with its run's key
   #marks = new Map(); // name -> marks, each with its run's key
   #charts = new Map();
+  #inSight = new Set();
   #groups = new Map();
   #source;
   #trouble = h("div", { role: "alert" });
@@ -67,7 +69,7 @@ export class Board {
       this.#marks.get(mark.name).push(mark);
     }
     this.#arrange();
-    this.#charts.forEach((_, name) => this.#draw(name));
+    this.#inSight.forEach((name) => this.#draw(name));
   }
 
   /** Change some of the options. */
@@ -78,7 +80,7 @@ export class Board {
     if (filter !== before.filter) this.#arrange();
     if (axis !== before.axis || String(range) !== String(before.range)) this.#source.select(axis, range);
     // A zoom is shown at once, with what is there; another axis is not.
-    if (axis === before.axis) this.#charts.forEach((_, name) => this.#draw(name));
+    if (axis === before.axis) this.#inSight.forEach((name) => this.#draw(name));
   }
 
   /** Load what was added: `[{run, first_step, last_step}]` of the stream. */
@@ -104,12 +106,7 @@ export class Board {
     const names = [...new Set([...this.#metrics.keys(), ...this.#marks.keys()])]
       .filter((name) => name.toLowerCase().includes(wanted))
       .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-    const grouped = new Map();
-    for (const name of names) {
-      const group = groupOf(name);
-      if (!grouped.has(group)) grouped.set(group, []);
-      grouped.get(group).push(name);
-    }
+    const grouped = groupAll(names);
     const order = [...grouped.keys()].sort((a, b) => (a === SYSTEM) - (b === SYSTEM) || a.localeCompare(b));
     const sections = order.map((group) => this.#group(group, grouped.get(group)));
     const shown = [...this.#body.children];
@@ -133,8 +130,8 @@ export class Board {
     const { section, number, charts } = this.#groups.get(group);
     number.textContent = count(names.length);
     const elements = names.map((name) => this.#chart(name).element);
-    const same = elements.length === charts.children.length && elements.every((one, at) => one === charts.children[at]);
-    if (!same) fill(charts, elements);
+    const stay = elements.length === charts.children.length && elements.every((one, at) => one === charts.children[at]);
+    if (!stay) fill(charts, elements);
     return section;
   }
 
@@ -151,13 +148,15 @@ export class Board {
 
   #sight({ target, isIntersecting }) {
     const name = target.dataset.metric;
-    if (isIntersecting) this.#source.want(name);
-    else this.#source.unwant(name);
+    this.#inSight[isIntersecting ? "add" : "delete"](name);
+    if (!isIntersecting) return this.#source.unwant(name);
+    this.#source.want(name);
+    this.#draw(name);
   }
 
   #draw(name) {
     const history = this.#source.history(name);
-    if (!history || history.axis !== this.#options.axis) return;
+    if (!this.#inSight.has(name) || history?.axis !== this.#options.axis) return;
     this.#chart(name).draw(history, this.#options, this.#marksOf(name));
   }
 
@@ -178,7 +177,9 @@ export class Board {
     const parts = siblings.length > 1 ? [...tags, siblings.some((one) => one.source !== line.source) && line.source] : [];
     const several = this.#runs.size > 1;
     const label = [several && runName(run), ...parts].filter(Boolean).join(", ");
-    return { index: several ? index : siblings.indexOf(line), label };
+    const rows = this.#metrics.get(line.name) ?? [];
+    const row = rows.find((one) => one.run === line.run && one.source === line.source && same(one.tags, line.tags));
+    return { index: several ? index : siblings.indexOf(line), label, last: row?.last_value };
   }
 
   #extent(name, axis) {
@@ -196,4 +197,22 @@ export class Board {
     if (error) fill(this.#trouble, notice("The charts could not be loaded", error.message, () => this.reload()));
     else if (this.#trouble.firstChild) fill(this.#trouble);
   }
+}
+
+/** Put names below their groups; many groups of one are none. */
+function groupAll(names) {
+  const grouped = new Map();
+  const put = (group, name) => grouped.set(group, [...(grouped.get(group) ?? []), name]);
+  for (const name of names) put(groupOf(name), name);
+  const alone = [...grouped].filter(([group, [, second]]) => group && group !== SYSTEM && !second);
+  if (alone.length <= MOST_ALONE) return grouped;
+  for (const [group, [name]] of alone) {
+    grouped.delete(group);
+    put("", name);
+  }
+  return grouped;
+}
+
+function same(tags, others) {
+  return JSON.stringify(tags) === JSON.stringify(others);
 }

@@ -5,6 +5,7 @@ import { fill, h } from "./dom.js";
 import { number } from "./format.js";
 import { makeFrame } from "./frame.js";
 import { colour, dash, faint, token } from "./palette.js";
+import { listenToKeys } from "./chart-keys.js";
 
 const HEIGHT = 190;
 const LARGE = 420;
@@ -12,8 +13,8 @@ const COLUMNS = 4; // of uPlot's data for each line: max, min, raw, mean
 const SYNC = "charts";
 
 /**
- * A chart as a figure. `name` is the metric's; `lineOf(line, lines)` tells `{index, label}` of a line;
- * `zoom([start, end] | null)` is called when a range is dragged, and on a double click.
+ * A chart as a figure. `name` is the metric's; `lineOf(line, lines)` tells of a line `{index, label, last}`:
+ * its colour's index, its label, and its last value, if it is known; `zoom([start, end] | null)` is called when a range is dragged, and on a double click.
  */
 export class Chart {
   #lineOf;
@@ -24,7 +25,7 @@ export class Chart {
   #history = null;
   #options = null;
   #marks = [];
-  #canvas = h("div", { class: "plot" });
+  #canvas = h("div", { class: "plot", role: "img", tabIndex: 0 });
   #legend = h("ul", { class: "legend" });
   #place = h("span", { class: "place" });
   #note = h("span", { class: "note" });
@@ -35,6 +36,8 @@ export class Chart {
     this.#lineOf = lineOf;
     this.#zoom = zoom;
     this.#enlarge.setAttribute("aria-label", `Enlarge ${name}`);
+    this.#canvas.setAttribute("aria-label", `Chart of ${name}`);
+    listenToKeys(this.#canvas, () => this.#plot, zoom);
     const caption = h("figcaption", {}, h("span", { class: "name", title: name }, name), this.#note, this.#place);
     caption.append(this.#enlarge);
     this.element = h("figure", { class: "chart" }, caption, this.#canvas, this.#legend);
@@ -87,7 +90,6 @@ export class Chart {
     this.#structure = structure;
     fill(this.#canvas);
     this.#plot = new uPlot(this.#describe(axis, log, smoothing), data, this.#canvas);
-    // uPlot's own answer to a double click would show what is loaded, which may be a part.
   }
 
   #describe(axis, log, smoothing) {
@@ -100,18 +102,19 @@ export class Chart {
       ms: 1,
       legend: { show: false },
       cursor: {
+        y: false,
         sync: { key: SYNC },
         drag: { x: true, y: false, setScale: false },
         points: { size: 6 },
-        bind: { dblclick: () => () => this.#zoom(null) },
+        bind: { dblclick: () => () => this.#zoom(null) }, // uPlot's own would show what is loaded, a part
       },
       scales: {
         x: { time: axis === "time", range: (_, low, high) => this.#rangeX(low, high) },
         y: { distr: log ? 3 : 1, range: (_, low, high) => rangeY(low, high, log) },
       },
       axes: [
-        { ...base, ...AXES[axis].options, size: 30, space: 70 },
-        { ...base, size: 56, values: (_, splits) => splits.map((y) => (y === null ? "" : number(y))) },
+        { ...base, ...AXES[axis].options, size: axis === "time" ? 42 : 30, space: 70 },
+        { ...base, size: widthOf, values: (_, splits) => splits.map((y) => (y === null || !this.#frame.x.length ? "" : number(y))) },
       ],
       series: [{}, ...lines.flatMap((line) => columns(line, smoothing))],
       bands: lines.map((_, at) => ({ series: [COLUMNS * at + 1, COLUMNS * at + 2] })),
@@ -133,7 +136,8 @@ export class Chart {
     const places = this.#options.range ? [] : this.#marks.map((mark) => mark.x);
     const first = Math.min(start ?? Infinity, ...places);
     const last = Math.max(end ?? -Infinity, ...places);
-    return first < last ? [first, last] : [first - 1, last + 1];
+    const margin = this.#options.axis === "step" ? 1 : 1000;
+    return first < last ? [first, last] : [first - margin, last + margin];
   }
 
   #select(plot) {
@@ -150,10 +154,12 @@ export class Chart {
     const positive = lines.some((line) => line.mean.some((value) => value !== null));
     this.#note.textContent = this.#options.log && x.length && !positive ? "no positive values" : "";
     const rows = this.#history.lines.map((line, which) => {
-      const { index: number_, label } = this.#lineOf(line, this.#history.lines);
-      return legendRow(number_, label, lines[which], index === null ? lastKnown(lines[which].raw) : at);
+      const look = this.#lineOf(line, this.#history.lines);
+      return index === null ? lastRow(look, lines[which]) : rowAt(look, lines[which], at);
     });
-    fill(this.#legend, rows);
+    const seen = [...new Set(this.#marks.map((mark) => mark.value))].join(", ");
+    const marked = seen && h("li", { class: "marked" }, `▲ ${seen}`, h("b", {}, `× ${this.#marks.length}`));
+    fill(this.#legend, rows, marked);
   }
 
   #drawMarks(plot) {
@@ -175,7 +181,8 @@ export class Chart {
   }
 
   #toggle() {
-    this.element.classList.toggle("large");
+    const large = this.element.classList.toggle("large");
+    this.#enlarge.setAttribute("aria-pressed", String(large));
     this.#fit();
   }
 
@@ -217,13 +224,23 @@ function rangeY(low, high, log) {
   return [low - margin, high + margin];
 }
 
-function lastKnown(values) {
-  return values.findLastIndex((value) => value !== null);
+/** The room that the labels of the y axis need, in pixels. */
+function widthOf(_, labels) {
+  return 18 + 6.5 * Math.max(2, ...(labels ?? []).map((label) => label.length));
 }
 
-function legendRow(index, label, line, at) {
-  const swatch = h("span", { class: `swatch swatch-${index % 8} dash-${Math.floor(index / 8) % 3}` });
+function lastRow(look, line) {
+  const at = line.raw.findLastIndex((value) => value !== null);
+  return legendRow(look, look.last ?? line.raw[at]);
+}
+
+function rowAt(look, line, at) {
   const [low, high] = [line.min[at], line.max[at]];
-  const spread = low !== null && low !== undefined && low !== high ? ` (${number(low)} … ${number(high)})` : "";
-  return h("li", {}, swatch, label && h("span", { class: "label", title: label }, label), h("b", {}, number(line.mean[at])), spread);
+  const spread = low !== null && high !== null && low !== high ? `(${number(low)} … ${number(high)})` : "";
+  return legendRow(look, line.mean[at], spread);
+}
+
+function legendRow({ index, label }, value, spread) {
+  const swatch = h("span", { class: `swatch swatch-${index % 8} dash-${Math.floor(index / 8) % 3}` });
+  return h("li", {}, swatch, label && h("span", { class: "label", title: label }, label), h("b", {}, number(value)), spread);
 }

@@ -6,7 +6,7 @@ import { remember } from "./router.js";
 
 /** Read the options of a board from an address' params. */
 export function readOptions(params) {
-  const range = params.get("range")?.split(":").map(Number);
+  const range = params.get("range")?.split("..").map(Number);
   const smoothing = Number(params.get("smooth"));
   return {
     axis: params.get("axis") in AXES ? params.get("axis") : "step",
@@ -51,7 +51,7 @@ export class Controls {
       smooth: smoothing || "",
       log: log ? "1" : "",
       metric: filter,
-      range: range ? range.join(":") : "",
+      range: range ? range.join("..") : "",
     });
     this.#showRange();
     this.#chosen(changes);

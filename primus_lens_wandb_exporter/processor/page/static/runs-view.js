@@ -11,7 +11,7 @@ const MOST_CHOSEN = 20;
 const STATES = ["running", "finished", "failed", "crashed"];
 const PACE = 2000; // milliseconds between two looks at a list that changes
 const BEAT = 20_000; // a run that falls silent sends no change: it is looked for
-const COLUMNS = ["", "Run", "State", "Workload", "Framework", "GPUs", "Host", "Started", "Duration", "Last step", "Last loss", "Points"];
+const COLUMNS = ["", "Run", "State", "Workload", "Framework", "GPUs and host", "Started", "Duration", "Last step", "Last loss", "Points"];
 const NUMBERS = new Set(["Duration", "Last step", "Last loss", "Points"]);
 
 /** Show the list; returns a function that ends it. */
@@ -35,14 +35,16 @@ class RunsView {
   #compare = h("a", { class: "button primary" });
   #clear = h("button", { type: "button", onclick: () => this.#choose([]) }, "Clear");
   #pages = h("nav", { class: "bar pages", "aria-label": "Pages" });
-  #refresh = throttle(() => this.#load(), PACE);
+  #refresh = throttle(() => this.#load(true), PACE);
 
   constructor(host, params) {
     this.#search = params.get("search") ?? "";
     this.#states = new Set((params.get("state") ?? "").split(",").filter((state) => STATES.includes(state)));
     this.#offset = Number(params.get("offset")) || 0;
     this.#workload = params.get("workload") ?? "";
-    host.append(this.#controls(), this.#trouble, this.#list, this.#pages);
+    document.title = "Training runs";
+    this.bar = this.#controls();
+    host.append(h("h1", { class: "hidden" }, "Training runs"), this.bar, this.#trouble, this.#list, this.#pages);
     this.table = h("div", { class: "scroll" }, h("table", { class: "runs" }, head(), this.#body));
     this.#showChosen();
     this.end = stream([], { changed: () => this.#refresh(), reset: () => this.#refresh() });
@@ -85,7 +87,8 @@ class RunsView {
     this.#load();
   }
 
-  async #load() {
+  /** Load the page of the list; with `stay`, rows that are shown keep their place. */
+  async #load(stay = false) {
     this.#loading?.abort();
     const loading = (this.#loading = new AbortController());
     const query = { search: this.#search, state: [...this.#states].join(","), workload: this.#workload, limit: PAGE, offset: this.#offset };
@@ -93,20 +96,24 @@ class RunsView {
       const answer = await get("/runs", query, loading.signal);
       if (loading.signal.aborted) return;
       fill(this.#trouble);
-      this.#show(answer);
+      this.#show(answer, stay);
     } catch (error) {
       if (!loading.signal.aborted) fill(this.#trouble, notice("The runs could not be loaded", error.message, () => this.#load()));
     }
   }
 
-  #show({ runs, total_count: total }) {
+  #show({ runs, total_count: total }, stay) {
+    const narrowed = this.#search || this.#states.size || this.#workload;
     this.#found.textContent = plural(total, "run");
+    this.bar.hidden = !runs.length && !narrowed;
     if (runs.length) {
       if (this.table.parentNode !== this.#list) fill(this.#list, this.table);
+      const places = new Map([...this.#body.children].map((row, at) => [row, at]));
       const rows = runs.map((run) => this.#row(run));
+      // The latest seen is first: of several that train, this is another one each second.
+      if (stay) rows.sort((one, other) => (places.get(one) ?? -1) - (places.get(other) ?? -1));
       if (rows.some((row, at) => row !== this.#body.children[at]) || rows.length !== this.#body.children.length) fill(this.#body, rows);
     } else {
-      const narrowed = this.#search || this.#states.size || this.#workload;
       fill(this.#list, narrowed ? notice("No run is like that", "Search for less, or allow more states.") : welcome());
     }
     this.#turn(total);
@@ -136,9 +143,10 @@ class RunsView {
         const others = [...this.#chosen].filter(([key]) => key !== run.key);
         this.#choose(box.checked ? [...others, [run.key, runName(run)]] : others);
       });
-      const cells = COLUMNS.map((label) => h("td", { class: NUMBERS.has(label) ? "number" : "wrap", "data-label": label }));
+      const cells = COLUMNS.map((label) => h("td", { class: NUMBERS.has(label) ? "number" : "", "data-label": label }));
       cells[0].append(box);
       cells[0].className = "pick";
+      cells[1].className = "wrap";
       this.#rows.set(run.key, { row: h("tr", {}, cells), cells, box });
     }
     const { row, cells } = this.#rows.get(run.key);
@@ -148,8 +156,7 @@ class RunsView {
       stateOf(run),
       h("a", { class: "plain", href: link("", "", { workload: run.workload }) }, run.workload),
       run.framework || "–",
-      gpus(run),
-      run.host || "–",
+      [gpus(run), run.host && h("span", { class: "sub", title: run.host }, run.host.split(".")[0])],
       h("span", { title: moment(run.started) }, ago(run.started)),
       duration(runDuration(run)),
       count(run.last_step),

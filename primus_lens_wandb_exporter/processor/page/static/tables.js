@@ -12,8 +12,9 @@ export function flatten(value, path = "") {
   return entries.flatMap(([key, nested]) => flatten(nested, name(key)));
 }
 
-/** A value as text: texts as they are, the rest as JSON. */
+/** A value as text: texts and lists of texts as they are, the rest as JSON. */
 export function asText(value) {
+  if (Array.isArray(value) && value.length && value.every((one) => typeof one === "string")) return value.join(", ");
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
