@@ -49,6 +49,10 @@ def test_the_entry_files_stand_in_record(wheel: Path) -> None:
         f"{PACKAGE}/sitecustomize/sitecustomize.py",
         f"{PACKAGE}/py.typed",
         f"{PACKAGE}/processor/store/sqlite/migrations/0001_tables.sql",
+        f"{PACKAGE}/processor/page/static/index.html",
+        f"{PACKAGE}/processor/page/static/main.js",
+        f"{PACKAGE}/processor/page/static/vendor/uplot/LICENSE",
+        f"{PACKAGE}/processor/page/static/vendor/uplot/uPlot.iife.min.js",
     } <= listed
     assert not any(name.startswith("sitecustomize") for name in listed)
 

@@ -7,6 +7,8 @@ import { onTheme } from "./palette.js";
 import { SeriesSource } from "./series.js";
 
 const SYSTEM = "primus_lens";
+const OTHERS = "others ";
+const LAST = [OTHERS, SYSTEM]; // in this order, below all other groups
 const AHEAD = "300px"; // how far below the window charts are loaded
 const MOST_ALONE = 3; // groups of a single chart; more of them are put together
 
@@ -107,7 +109,7 @@ export class Board {
       .filter((name) => name.toLowerCase().includes(wanted))
       .sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
     const grouped = groupAll(names);
-    const order = [...grouped.keys()].sort((a, b) => (a === SYSTEM) - (b === SYSTEM) || a.localeCompare(b));
+    const order = [...grouped.keys()].sort((a, b) => LAST.indexOf(a) - LAST.indexOf(b) || a.localeCompare(b));
     const sections = order.map((group) => this.#group(group, grouped.get(group)));
     const shown = [...this.#body.children];
     if (!sections.length) {
@@ -120,7 +122,7 @@ export class Board {
 
   #group(group, names) {
     if (!this.#groups.has(group)) {
-      const title = { [SYSTEM]: "System", "": "Metrics" }[group] ?? group;
+      const title = { [SYSTEM]: "System", [OTHERS]: "Others", "": "Metrics" }[group] ?? group;
       const number = h("span", { class: "count" });
       const charts = h("div", { class: "charts" });
       const summary = h("summary", {}, h("h2", {}, title), number);
@@ -208,7 +210,7 @@ function groupAll(names) {
   if (alone.length <= MOST_ALONE) return grouped;
   for (const [group, [name]] of alone) {
     grouped.delete(group);
-    put("", name);
+    put(OTHERS, name);
   }
   return grouped;
 }
