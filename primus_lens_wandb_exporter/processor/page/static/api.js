@@ -42,7 +42,8 @@ export function address(path, query = {}) {
 
 /**
  * Follow what changes, of these runs or (none) of all, until the returned function is called.
- * `changed` takes `[{run, first_step, last_step}]`; `reset`: what was missed is unknown, load all again.
+ * `changed` takes `[{run, first_step, last_step}]`, none when it is connected again after a cut; `reset`: what
+ * was missed is unknown, load all again.
  * While the page is hidden it is cut, since browsers allow few connections; it resumes without a loss.
  */
 export function stream(runs, { changed, reset }) {
@@ -79,6 +80,7 @@ async function follow(runs, { changed, reset }, stopped) {
       if (!response.ok) throw await failure(response);
       report("live");
       if (missed && !last) reset();
+      else if (missed) changed([]);
       wait = SHORTEST_WAIT;
       for await (const event of events(response.body, cut)) {
         last = event.id || last;

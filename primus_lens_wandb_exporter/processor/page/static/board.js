@@ -140,7 +140,8 @@ export class Board {
   #chart(name) {
     if (!this.#charts.has(name)) {
       const lineOf = (line, lines) => this.#lineOf(line, lines);
-      const chart = new Chart(name, { lineOf, zoom: (range) => this.#zoom(range) });
+      const title = name.startsWith(`${SYSTEM}.`) ? name.slice(SYSTEM.length + 1) : name;
+      const chart = new Chart(name, { lineOf, zoom: (range) => this.#zoom(range), title });
       chart.element.dataset.metric = name;
       this.#charts.set(name, chart);
       this.#seen.observe(chart.element);
@@ -151,9 +152,13 @@ export class Board {
   #sight({ target, isIntersecting }) {
     const name = target.dataset.metric;
     this.#inSight[isIntersecting ? "add" : "delete"](name);
-    if (!isIntersecting) return this.#source.unwant(name);
-    this.#source.want(name);
-    this.#draw(name);
+    if (isIntersecting) {
+      this.#source.want(name);
+      this.#draw(name);
+    } else {
+      this.#source.unwant(name);
+      this.#charts.get(name).sleep();
+    }
   }
 
   #draw(name) {

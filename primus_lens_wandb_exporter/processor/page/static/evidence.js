@@ -25,7 +25,8 @@ export function evidenceOf({ evidence, hints, verdict }) {
   const others = Object.keys(evidence).filter((name) => !known.has(name)).map((name) => [name, name]);
   const cards = [...PARTS, ...others].map(([name, title]) => card(title, within(name, evidence[name])));
   const raw = rawJson({ verdict, hints, evidence }, "The record as JSON");
-  return h("div", { class: "cards" }, card("Verdict", verdictRows(verdict ?? {})), card("Hints", flatten(hints ?? {})), cards, raw);
+  const first = [card("Verdict", verdictRows(verdict ?? {})), card("Hints", flatten(hints ?? {}))];
+  return h("div", {}, h("div", { class: "cards" }, first, cards), raw);
 }
 
 function verdictRows(verdict) {
@@ -42,6 +43,7 @@ function within(name, part) {
 }
 
 function card(title, rows) {
-  const told = rows.filter(([path, value]) => path && value !== "" && value !== null && String(value) !== "");
+  const isEmpty = (value) => value === null || value === "" || (typeof value === "object" && !Object.keys(value).length);
+  const told = rows.filter(([path, value]) => path && !isEmpty(value));
   return told.length ? h("section", { class: "card" }, h("h2", {}, title), flatTable(told)) : null;
 }

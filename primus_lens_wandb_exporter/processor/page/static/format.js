@@ -9,7 +9,7 @@ export function number(value) {
   if (value === null || value === undefined) return NONE;
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return value.toExponential(3).replace("e+", "e");
+  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return Number(value.toPrecision(5)).toExponential().replace("e+", "e");
   return NUMBER.format(value);
 }
 

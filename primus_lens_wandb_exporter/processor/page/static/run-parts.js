@@ -10,6 +10,14 @@ export function stateOf({ state }) {
   return h("span", { class: `state state-${state}` }, state);
 }
 
+/** Why a run is in its state, in a few words; empty if there is nothing to say. */
+export function reasonOf(run) {
+  if (run.state === "crashed") return `nothing was heard of it since ${moment(run.last_seen)}`;
+  if (run.state !== "failed") return "";
+  const code = run.exit_code ? `exit code ${run.exit_code}` : "";
+  return [run.cause, code].filter(Boolean).join(", ");
+}
+
 /** What is known of a run, as a list of terms; what is not known is left out. */
 export function factsOf(run) {
   const facts = [

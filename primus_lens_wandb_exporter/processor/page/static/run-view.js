@@ -8,11 +8,12 @@ import { Entries } from "./entries.js";
 import { evidenceOf } from "./evidence.js";
 import { count, number, runName } from "./format.js";
 import { link, remember } from "./router.js";
-import { factsOf, stateOf } from "./run-parts.js";
+import { factsOf, reasonOf, stateOf } from "./run-parts.js";
 import { makeTabs } from "./tabs.js";
 import { searchable } from "./tables.js";
 
 const PACE = 2000; // milliseconds between two looks at what is not a chart
+const MARKS_PACE = 10_000; // since all log entries are read for them
 const BEAT = 20_000;
 const MOST_MARKS = 1000;
 
@@ -33,6 +34,7 @@ class RunView {
   #head = h("div");
   #trouble = h("div", { role: "alert" });
   #refresh = throttle(() => this.#look(), PACE);
+  #refreshMarks = throttle(() => this.#lookForMarks(), MARKS_PACE);
 
   constructor(host, key, params) {
     this.#host = host;
@@ -44,6 +46,7 @@ class RunView {
   close() {
     this.#ended.abort();
     this.#refresh.cancel();
+    this.#refreshMarks.cancel();
     this.#board?.close();
     this.#entries?.close();
   }
@@ -57,7 +60,7 @@ class RunView {
       this.#build(metrics);
     } catch (error) {
       if (this.#ended.signal.aborted) return;
-      if (error.status === 404) fill(this.#host, notice("There is no such run", "It may have been removed since, as old runs are.", undefined));
+      if (error.status === 404) fill(this.#host, h("h1", { class: "hidden" }, "Run"), notice("There is no such run", "It may have been removed since, as old runs are."), h("p", { class: "aside" }, h("a", { href: "#/" }, "All runs")));
       else fill(this.#host, notice("The run could not be loaded", error.message, () => this.#start()));
       return;
     }
@@ -88,7 +91,7 @@ class RunView {
     fill(
       this.#head,
       h("p", {}, h("a", { href: "#/" }, "All runs"), " / ", h("a", { href: link("", "", { workload: run.workload }) }, run.workload)),
-      h("div", { class: "bar" }, h("h1", {}, runName(run)), h("span", { role: "status" }, stateOf(run))),
+      h("div", { class: "bar" }, h("h1", {}, runName(run)), h("span", { role: "status" }, stateOf(run)), h("span", { class: "muted" }, reasonOf(run))),
       h("p", { class: "muted" }, told.filter(Boolean).join(" · ")),
       factsOf(run),
     );
@@ -99,7 +102,7 @@ class RunView {
     const controls = new Controls(options, (changes) => this.#board.choose(changes));
     this.#board = new Board([this.#run], options, (range) => controls.zoomed(range));
     this.#showMetrics(metrics);
-    this.#lookForMarks();
+    this.#refreshMarks();
     return h("div", {}, controls.element, this.#board.element);
   }
 
@@ -116,31 +119,40 @@ class RunView {
     this.#board?.note(changes);
     this.#entries?.note();
     this.#refresh();
+    if (this.#board) this.#refreshMarks();
   }
 
   #reset() {
+    this.#note([]);
     this.#board?.reload();
-    this.#entries?.note();
-    this.#refresh();
   }
 
   /** Look again at all that the stream's few words do not tell. */
   async #look() {
     try {
-      const [run, metrics] = await Promise.all([this.#get(""), this.#get("/metrics"), this.#lookForMarks()]);
+      const [run, metrics] = await Promise.all([this.#get(""), this.#get("/metrics")]);
       if (this.#ended.signal.aborted) return;
       this.#run = run;
       this.#describe();
       this.#showMetrics(metrics);
       fill(this.#trouble);
     } catch (error) {
-      if (!this.#ended.signal.aborted) fill(this.#trouble, notice("The run could not be loaded again", error.message, () => this.#look()));
+      this.#fail(error, () => this.#look());
     }
   }
 
   async #lookForMarks() {
-    const { marks } = await this.#get("/marks", { limit: MOST_MARKS });
-    if (!this.#ended.signal.aborted) this.#board?.setMarks(marks.map((mark) => ({ ...mark, run: this.#key })));
+    try {
+      const { marks } = await this.#get("/marks", { limit: MOST_MARKS });
+      if (!this.#ended.signal.aborted) this.#board.setMarks(marks.map((mark) => ({ ...mark, run: this.#key })));
+    } catch (error) {
+      this.#fail(error, () => this.#lookForMarks());
+    }
+  }
+
+  #fail(error, again) {
+    if (this.#ended.signal.aborted) return;
+    fill(this.#trouble, notice("Not everything could be loaded again", error.message, again));
   }
 
   #get(path, query = {}) {

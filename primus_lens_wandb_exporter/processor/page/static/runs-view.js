@@ -103,6 +103,7 @@ class RunsView {
   }
 
   #show({ runs, total_count: total }, stay) {
+    if (!runs.length && this.#offset) return this.#again(); // what was there has moved or is gone
     const narrowed = this.#search || this.#states.size || this.#workload;
     this.#found.textContent = plural(total, "run");
     this.bar.hidden = !runs.length && !narrowed;

@@ -4,8 +4,10 @@ import { get } from "./api.js";
 import { throttle } from "./dom.js";
 import { lastBucket, makeHistory, MOST_BUCKETS, replaceTail } from "./history.js";
 
-const BUCKETS = 1000;
-const TOGETHER = 6; // metrics of one request
+const BUCKETS = 600; // about two for three pixels of a chart
+const TOGETHER = 3; // metrics of one request: a row of charts, so that the first is there soon
+const TAILS_TOGETHER = 30; // which are small
+const AT_ONCE = 2; // requests
 const PACE = 1000; // milliseconds between two looks at what was added
 
 /**
@@ -24,7 +26,9 @@ export class SeriesSource {
   #histories = new Map();
   #wanted = new Set();
   #due = new Map(); // name -> first bucket to load, or -1: all
-  #fetching = new Set();
+  #queue = []; // requests to come
+  #fetching = new Set(); // names in requests that come or are on their way
+  #working = 0;
   #loading = new AbortController();
   #soon = throttle(() => this.#load(), 30);
   #later = throttle(() => this.#load(), PACE);
@@ -64,6 +68,8 @@ export class SeriesSource {
   reload() {
     this.#loading.abort();
     this.#loading = new AbortController();
+    this.#queue = [];
+    this.#fetching.clear();
     for (const name of [...this.#histories.keys(), ...this.#wanted]) this.#due.set(name, -1);
     this.#soon();
   }
@@ -71,7 +77,7 @@ export class SeriesSource {
   /** Take note of new points: `[{run, first_step, last_step}]` of the stream. */
   note(changes) {
     const steps = new Map(changes.filter((one) => one.first_step !== null).map((one) => [one.run, one.first_step]));
-    if (!steps.size) return;
+    if (!steps.size) return this.#ready().length && this.#later(); // what failed is tried again
     for (const name of this.#fetching) if (!this.#histories.has(name)) this.#due.set(name, -1);
     for (const [name, history] of this.#histories) {
       const due = this.#due.get(name) ?? Infinity;
@@ -87,11 +93,36 @@ export class SeriesSource {
     this.#later.cancel();
   }
 
-  async #load() {
-    const names = [...this.#due.keys()].filter((name) => this.#wanted.has(name));
-    const tasks = this.#requests(names);
-    for (const name of names) this.#due.delete(name);
-    await Promise.all(tasks.map((task) => this.#fetch(task, this.#loading.signal)));
+  /** What is due, in sight, and not on its way already. */
+  #ready() {
+    return [...this.#due.keys()].filter((name) => this.#wanted.has(name) && !this.#fetching.has(name));
+  }
+
+  #load() {
+    const names = this.#ready();
+    this.#queue.push(...this.#requests(names));
+    for (const name of names) {
+      this.#due.delete(name);
+      this.#fetching.add(name);
+    }
+    while (this.#working < AT_ONCE && this.#queue.length) this.#work();
+  }
+
+  async #work() {
+    this.#working++;
+    let well = true;
+    for (let group; (group = this.#queue.shift()); ) well = await this.#fetch(this.#inSight(group));
+    this.#working--;
+    if (well && this.#ready().length) this.#later();
+  }
+
+  /** Put off what was scrolled out of sight since. */
+  #inSight(group) {
+    for (const { name, from } of group.filter((one) => !this.#wanted.has(one.name))) {
+      this.#fetching.delete(name);
+      this.#due.set(name, from);
+    }
+    return group.filter((one) => this.#wanted.has(one.name));
   }
 
   /** Group metrics into requests: those whose bounds are alike, so that they may share them. */
@@ -105,7 +136,7 @@ export class SeriesSource {
       if (!groups.has(key)) groups.set(key, []);
       groups.get(key).push({ name, from, ...bounds });
     }
-    return [...groups.values()].flatMap((group) => chunks(group, TOGETHER));
+    return [...groups.values()].flatMap((group) => chunks(group, group[0].from < 0 ? TOGETHER : TAILS_TOGETHER));
   }
 
   #bounds(name) {
@@ -114,7 +145,10 @@ export class SeriesSource {
     return { kind: `${order(start)} ${order(end)}`, start, end };
   }
 
-  async #fetch(group, signal) {
+  /** Fetch a group; returns whether that went well. */
+  async #fetch(group) {
+    if (!group.length) return true;
+    const { signal } = this.#loading;
     const names = group.map((one) => one.name);
     const start = Math.min(...group.map((one) => one.start));
     const from = Math.min(...group.map((one) => one.from));
@@ -123,18 +157,19 @@ export class SeriesSource {
     if (from >= 0) Object.assign(query, { start: start + from * width, width, end: this.#range?.[1] });
     else if (this.#range) Object.assign(query, { start, end: this.#range[1], buckets: BUCKETS });
     else query.buckets = BUCKETS;
-    for (const name of names) this.#fetching.add(name);
     try {
       const answer = await get("/series", query, signal);
-      if (signal.aborted) return;
+      if (signal.aborted) return true;
+      for (const name of names) this.#fetching.delete(name);
       for (const name of names) this.#take(answer, name, from);
       this.#failed(null);
+      return true;
     } catch (error) {
-      if (signal.aborted) return;
-      for (const { name } of group) this.#due.set(name, -1);
-      this.#failed(error);
-    } finally {
+      if (signal.aborted) return true;
       for (const name of names) this.#fetching.delete(name);
+      for (const name of names) this.#due.set(name, -1);
+      this.#failed(error);
+      return false;
     }
   }
 

@@ -1,0 +1,28 @@
+// The lines below a chart: whose they are, and what they are worth.
+
+import { h } from "./dom.js";
+import { number } from "./format.js";
+
+/** The last value of a line; `look` is `{index, label, last}`, `line` a line of a frame. */
+export function lastRow(look, line) {
+  const at = line.raw.findLastIndex((value) => value !== null);
+  return row(look, look.last ?? line.raw[at]);
+}
+
+/** The value of a line at a place of its frame, with the lowest and highest one that it stands for. */
+export function rowAt(look, line, at) {
+  const [low, high] = [line.min[at], line.max[at]];
+  const spread = low !== null && high !== null && low !== high ? `(${number(low)} … ${number(high)})` : "";
+  return row(look, line.mean[at], spread);
+}
+
+/** What the triangles of a chart stand for; null if there are none. */
+export function marksRow(marks) {
+  const seen = [...new Set(marks.map((mark) => mark.value))].join(", ");
+  return seen ? h("li", { class: "marked" }, `▲ ${seen}`, h("b", {}, `× ${marks.length}`)) : null;
+}
+
+function row({ index, label }, value, spread) {
+  const swatch = h("span", { class: `swatch swatch-${index % 8} dash-${Math.floor(index / 8) % 3}` });
+  return h("li", {}, swatch, label && h("span", { class: "label", title: label }, label), h("b", {}, number(value)), spread);
+}

@@ -1,0 +1,84 @@
+// How uPlot is to draw a chart: scales, axes, and four series of its own for each line.
+
+import { AXES } from "./axes.js";
+import { number } from "./format.js";
+import { faint, token } from "./palette.js";
+
+const SYNC = "charts"; // whose cursors move together
+const COLUMNS = 4; // of each line, in this order: max, min, raw, mean
+const LABEL_WIDTH = 6.5; // pixels of a character
+const MARGIN = 0.06; // of the height, above and below
+
+/** uPlot's data of a frame. */
+export function columnsOf(frame) {
+  return [frame.x, ...frame.lines.flatMap((line) => [line.max, line.min, line.raw, line.mean])];
+}
+
+/**
+ * uPlot's options. `lines` are `[{colour, dash}]`; `rangeX(low, high)` gives what of the axis is shown;
+ * `hooks` are uPlot's, `zoomOut` is called on a double click, `hasValues` tells whether y has a meaning.
+ */
+export function describePlot({ axis, log, smoothing, lines, rangeX, hooks, zoomOut, hasValues }) {
+  const grid = { stroke: token("--grid"), width: 1 };
+  const base = { stroke: token("--muted"), grid, ticks: grid, font: "11px system-ui, sans-serif" };
+  const values = (_, splits) => splits.map((y) => (y === null || !hasValues() ? "" : number(y)));
+  return {
+    ms: 1,
+    legend: { show: false },
+    cursor: {
+      y: false,
+      sync: { key: SYNC },
+      drag: { x: true, y: false, setScale: false },
+      points: { size: 6 },
+      bind: { dblclick: () => () => zoomOut() }, // uPlot's own would show what is loaded, a part
+    },
+    scales: {
+      x: { time: axis === "time", range: (_, low, high) => rangeX(low, high) },
+      y: { distr: log ? 3 : 1, range: (_, low, high) => rangeY(low, high, log) },
+    },
+    axes: [
+      { ...base, ...AXES[axis].options, size: axis === "time" ? 42 : 30, space: 70 },
+      { ...base, size: widthOf, values },
+    ],
+    series: [{}, ...lines.flatMap((line) => seriesOf(line, smoothing))],
+    bands: lines.map((_, at) => ({ series: [COLUMNS * at + 1, COLUMNS * at + 2] })),
+    hooks,
+  };
+}
+
+/** Draw a small triangle at the foot of a plot for each `{x}`. */
+export function drawMarks({ ctx, bbox, valToPos }, marks) {
+  const size = 5 * devicePixelRatio;
+  const bottom = bbox.top + bbox.height;
+  ctx.save();
+  ctx.fillStyle = token("--bad");
+  for (const { x } of marks) {
+    const left = valToPos(x, "x", true);
+    if (left < bbox.left || left > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(left, bottom - 2 * size);
+    ctx.lineTo(left + size, bottom);
+    ctx.lineTo(left - size, bottom);
+    ctx.fill();
+  }
+  ctx.restore();
+}
+
+/** The band's edges, the values as they are (while what is read is smoothed), and what is read. */
+function seriesOf({ colour, dash }, smoothing) {
+  const edge = { stroke: "transparent", width: 0, points: { show: false }, spanGaps: true };
+  const raw = { ...edge, show: smoothing > 0, stroke: faint(colour, 0.35), width: 1 };
+  return [{ ...edge, fill: faint(colour, 0.18) }, edge, raw, { stroke: colour, width: 1.5, dash, spanGaps: true }];
+}
+
+function rangeY(low, high, log) {
+  if (low === null || high === null) return log ? [0.1, 10] : [0, 1];
+  if (log) return uPlot.rangeLog(low, high, 10, false);
+  const margin = low === high ? Math.abs(low) / 10 || 1 : (high - low) * MARGIN;
+  return [low - margin, high + margin];
+}
+
+/** The room that the labels of the y axis need, in pixels. */
+function widthOf(_, labels) {
+  return 18 + LABEL_WIDTH * Math.max(2, ...(labels ?? []).map((label) => label.length));
+}
