@@ -101,7 +101,7 @@ export class Chart {
     const options = describePlot({
       ...this.#options,
       lines: looks.map((index) => ({ colour: colour(index), dash: dash(index) })),
-      rangeX: (low, high) => this.#rangeX(low, high),
+      rangeX: () => this.#rangeX(),
       zoomOut: () => this.#zoom(null),
       hasValues: () => this.#frame.x.length > 0,
       hooks: {
@@ -117,12 +117,11 @@ export class Chart {
     return this.#lineOf(line, this.#history.lines);
   }
 
-  #rangeX(low, high) {
+  #rangeX() {
     const { axis, range } = this.#options;
-    const places = range ? [] : this.#marks.map((mark) => mark.x);
-    const [start, end] = range ?? [low, high];
-    const first = Math.min(start ?? Infinity, ...places);
-    const last = Math.max(end ?? -Infinity, ...places);
+    const { x } = this.#frame;
+    const places = range ?? [...(x.length ? [x[0], x.at(-1)] : []), ...this.#marks.map((mark) => mark.x)];
+    const [first, last] = [Math.min(...places), Math.max(...places)];
     const margin = axis === "step" ? 1 : 1000;
     return first < last ? [first, last] : [first - margin, last + margin];
   }
@@ -139,7 +138,7 @@ export class Chart {
   #showValues(index) {
     const { x, lines } = this.#frame;
     const known = index !== null && index < x.length;
-    const positive = lines.some((line) => line.mean.some((value) => value !== null));
+    const positive = lines.some((line) => line.mean.some(Number.isFinite));
     this.#place.textContent = known ? AXES[this.#options.axis].text(x[index]) : "";
     this.#note.textContent = this.#options.log && x.length && !positive ? "no positive values" : "";
     const rows = this.#history.lines.map((line, which) =>

@@ -7,6 +7,7 @@ import { asText, flatten, rawJson } from "./tables.js";
 
 const PAGE = 50;
 const SHOWN = 6; // fields of an entry; the rest is in its JSON
+const LONGEST = 300; // characters of a field
 const PACE = 3000;
 
 /** A list of log entries; `note()` tells it that there may be new ones. */
@@ -65,7 +66,11 @@ export class Entries {
 
 function row(entry) {
   const fields = flatten(entry.data);
-  const told = fields.slice(0, SHOWN).map(([path, value]) => h("div", { class: "wrap" }, path && h("b", {}, `${path} `), asText(value)));
-  const more = (fields.length > SHOWN || JSON.stringify(entry.data).length > 300) && rawJson(entry.data, "All of it as JSON");
+  const told = fields.slice(0, SHOWN).map(([path, value]) => h("div", { class: "wrap" }, path && h("b", {}, `${path} `), shorten(asText(value))));
+  const more = (fields.length > SHOWN || fields.some(([, value]) => asText(value).length > LONGEST)) && rawJson(entry.data, "All of it as JSON");
   return h("tr", {}, h("td", { class: "number" }, count(entry.step)), h("td", { class: "time" }, moment(entry.timestamp)), h("td", {}, told, more));
+}
+
+function shorten(text) {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)} …` : text;
 }

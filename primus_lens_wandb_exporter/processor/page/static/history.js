@@ -6,7 +6,7 @@ const COLUMNS = ["bucket", "min", "max", "mean", "count"];
 
 /** Make the history of a metric from an answer of `/series`. */
 export function makeHistory(answer, name) {
-  const lines = answer.series.filter((series) => series.name === name);
+  const lines = answer.series.filter((series) => series.name === name).sort(byTags);
   return { axis: answer.axis, start: answer.start, width: answer.width, lines: lines.map(copy) };
 }
 
@@ -53,6 +53,10 @@ export function coarsen(history) {
     });
     Object.assign(line, halved);
   }
+}
+
+function byTags(line, other) {
+  return JSON.stringify(line.tags).localeCompare(JSON.stringify(other.tags), "en", { numeric: true });
 }
 
 function identity(line) {

@@ -5,14 +5,14 @@ import { number } from "./format.js";
 
 /** The last value of a line; `look` is `{index, label, last}`, `line` a line of a frame. */
 export function lastRow(look, line) {
-  const at = line.raw.findLastIndex((value) => value !== null);
+  const at = line.raw.findLastIndex((value) => value !== null && value !== undefined);
   return row(look, look.last ?? line.raw[at]);
 }
 
 /** The value of a line at a place of its frame, with the lowest and highest one that it stands for. */
 export function rowAt(look, line, at) {
   const [low, high] = [line.min[at], line.max[at]];
-  const spread = low !== null && high !== null && low !== high ? `(${number(low)} … ${number(high)})` : "";
+  const spread = Number.isFinite(low) && Number.isFinite(high) && low !== high ? `(${number(low)} … ${number(high)})` : "";
   return row(look, line.mean[at], spread);
 }
 

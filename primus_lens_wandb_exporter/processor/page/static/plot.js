@@ -15,7 +15,7 @@ export function columnsOf(frame) {
 }
 
 /**
- * uPlot's options. `lines` are `[{colour, dash}]`; `rangeX(low, high)` gives what of the axis is shown;
+ * uPlot's options. `lines` are `[{colour, dash}]`; `rangeX()` gives what of the axis is shown;
  * `hooks` are uPlot's, `zoomOut` is called on a double click, `hasValues` tells whether y has a meaning.
  */
 export function describePlot({ axis, log, smoothing, lines, rangeX, hooks, zoomOut, hasValues }) {
@@ -33,7 +33,7 @@ export function describePlot({ axis, log, smoothing, lines, rangeX, hooks, zoomO
       bind: { dblclick: () => () => zoomOut() }, // uPlot's own would show what is loaded, a part
     },
     scales: {
-      x: { time: axis === "time", range: (_, low, high) => rangeX(low, high) },
+      x: { time: axis === "time", range: rangeX },
       y: { distr: log ? 3 : 1, range: (_, low, high) => rangeY(low, high, log) },
     },
     axes: [
@@ -66,14 +66,14 @@ export function drawMarks({ ctx, bbox, valToPos }, marks) {
 
 /** The band's edges, the values as they are (while what is read is smoothed), and what is read. */
 function seriesOf({ colour, dash }, smoothing) {
-  const edge = { stroke: "transparent", width: 0, points: { show: false }, spanGaps: true };
+  const edge = { stroke: "transparent", width: 0, points: { show: false } };
   const raw = { ...edge, show: smoothing > 0, stroke: faint(colour, 0.35), width: 1 };
-  return [{ ...edge, fill: faint(colour, 0.18) }, edge, raw, { stroke: colour, width: 1.5, dash, spanGaps: true }];
+  return [{ ...edge, fill: faint(colour, 0.18) }, edge, raw, { stroke: colour, width: 1.5, dash }];
 }
 
 function rangeY(low, high, log) {
   if (low === null || high === null) return log ? [0.1, 10] : [0, 1];
-  if (log) return uPlot.rangeLog(low, high, 10, false);
+  if (log) return low === high ? [low / 10, low * 10] : uPlot.rangeLog(low, high, 10, false);
   const margin = low === high ? Math.abs(low) / 10 || 1 : (high - low) * MARGIN;
   return [low - margin, high + margin];
 }
