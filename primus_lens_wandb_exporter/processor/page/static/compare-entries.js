@@ -1,0 +1,24 @@
+// What is known of the runs that are compared: each with its metrics and marks.
+
+import { get } from "./api.js";
+
+const MOST_MARKS = 1000; // of one run
+
+/** Load a run: `{run, metrics, marks}`, the rows with `run`, its key. Throws ApiError, AbortError. */
+export async function loadEntry(key, signal) {
+  const path = `/runs/${encodeURIComponent(key)}`;
+  const [run, { metrics }, { marks }] = await Promise.all([
+    get(path, {}, signal),
+    get(`${path}/metrics`, {}, signal),
+    get(`${path}/marks`, { limit: MOST_MARKS }, signal),
+  ]);
+  const ours = (row) => ({ ...row, run: key });
+  return { run, metrics: metrics.map(ours), marks: marks.map(ours) };
+}
+
+/** The names of all metrics of some entries, those of the system at the end. */
+export function metricNames(entries) {
+  const names = new Set(entries.flatMap(({ metrics }) => metrics.map((row) => row.name)));
+  const system = (name) => name.startsWith("primus_lens.");
+  return [...names].sort((a, b) => system(a) - system(b) || a.localeCompare(b, "en", { numeric: true }));
+}

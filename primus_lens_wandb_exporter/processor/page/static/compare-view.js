@@ -1,0 +1,213 @@
+// The comparison: runs that were chosen, their charts overlaid, and tables of them side by side.
+
+import { stream } from "./api.js";
+import { Board } from "./board.js";
+import { asParams, chosen, readChoice, turnSort } from "./compare-choice.js";
+import { Chooser } from "./compare-chooser.js";
+import { loadEntry, metricNames } from "./compare-entries.js";
+import { makeSummary, summarize } from "./compare-summary.js";
+import { fillConfigTable, fillRunsTable } from "./compare-tables.js";
+import { Controls, readOptions } from "./controls.js";
+import { fill, h, notice, throttle } from "./dom.js";
+import { plural } from "./format.js";
+import { remember } from "./router.js";
+
+const PACE = 1500; // milliseconds between two looks at runs that changed
+const LOOK = 30_000; // milliseconds between two looks at runs of which nothing is heard
+
+/** Show the comparison that an address stands for; the returned function ends it. */
+export function show(host, route) {
+  document.title = "Compare runs";
+  const comparison = new Comparison(route.params);
+  host.append(comparison.element);
+  return () => comparison.close();
+}
+
+class Comparison {
+  #choice;
+  #options;
+  #entries = new Map();
+  #unknown = [];
+  #board = null;
+  #endStream = () => {};
+  #changed = new Set();
+  #loading = new AbortController();
+  #soon = throttle(() => this.#refresh(), PACE);
+  #looking = setInterval(() => this.#look(), LOOK);
+  #chooser;
+  #controls;
+  #trouble = h("div", { role: "alert" });
+  #summary = h("div");
+  #charts = h("div");
+  #runs = h("div");
+  #configs = h("div");
+  #body;
+
+  constructor(params) {
+    this.#choice = readChoice(params);
+    this.#options = readOptions(params);
+    this.#chooser = new Chooser(this.#choice, () => this.#choose());
+    this.#controls = new Controls(this.#options, (changes) => this.#draw(changes));
+    const only = h("input", { type: "checkbox", id: "only", checked: this.#choice.only });
+    only.addEventListener("change", () => this.#retable({ only: only.checked }));
+    const part = (title, more, content) =>
+      h("section", {}, h("div", { class: "part" }, h("h2", {}, title), more), content);
+    this.#body = h(
+      "div",
+      { class: "compared", hidden: true },
+      this.#summary,
+      this.#controls.element,
+      this.#charts,
+      part("Side by side", null, this.#runs),
+      part("Config", h("label", { htmlFor: "only" }, only, " Only differences"), this.#configs),
+    );
+    this.element = h(
+      "div",
+      { class: "compare" },
+      h("h1", {}, "Compare runs"),
+      this.#chooser.element,
+      h("div", { class: "comparison" }, this.#trouble, this.#body),
+    );
+    this.#chooser.load();
+    this.#load();
+  }
+
+  close() {
+    clearInterval(this.#looking);
+    this.#loading.abort();
+    this.#soon.cancel();
+    this.#endStream();
+    this.#chooser.close();
+    this.#board?.close();
+  }
+
+  #choose() {
+    remember(asParams(this.#choice));
+    this.#load();
+  }
+
+  /** Load what was chosen and is not known yet, then show all of it. */
+  async #load() {
+    this.#loading.abort();
+    const { signal } = (this.#loading = new AbortController());
+    const keys = chosen(this.#choice);
+    const missing = keys.filter((key) => !this.#entries.has(key));
+    const failures = await this.#fetch(missing, signal);
+    if (signal.aborted) return;
+    this.#unknown = failures.filter(({ error }) => error.status === 404).map(({ key }) => key);
+    const failure = failures.find(({ error }) => error.status !== 404)?.error;
+    this.#say(failure);
+    this.#chooser.mark();
+    this.#show();
+  }
+
+  /** Load runs; return `{key, error}` of those that could not be loaded. */
+  async #fetch(keys, signal) {
+    const failures = [];
+    const one = async (key) => {
+      try {
+        const entry = await loadEntry(key, signal);
+        this.#entries.set(key, entry);
+        this.#chooser.know(entry.run);
+      } catch (error) {
+        failures.push({ key, error });
+      }
+    };
+    await Promise.all(keys.map(one));
+    return failures;
+  }
+
+  #say(failure) {
+    if (failure) {
+      fill(this.#trouble, notice("The runs could not be loaded", failure.message, () => this.#load()));
+    } else if (this.#unknown.length) {
+      const what = plural(this.#unknown.length, "run");
+      const text = `${what} of this address cannot be found: the data may have been removed by now.`;
+      fill(this.#trouble, notice("Not all runs are here", text));
+    } else if (!chosen(this.#choice).length) {
+      const text = "Tick up to 20 runs in the list; what differs between them is shown here.";
+      fill(this.#trouble, notice("Nothing is compared yet", text));
+    } else {
+      fill(this.#trouble);
+    }
+  }
+
+  /** The entries of the runs that were chosen, each with its `slot`, in the order they were chosen in. */
+  #compared() {
+    return this.#choice.slots
+      .map((key, slot) => ({ ...this.#entries.get(key), slot }))
+      .filter((entry) => entry.run);
+  }
+
+  #show() {
+    const entries = this.#compared();
+    const keys = entries.map(({ run }) => run.key);
+    this.#board?.close();
+    this.#endStream();
+    this.#body.hidden = !keys.length;
+    if (!keys.length) return;
+    const runs = entries.map(({ run, slot }) => ({ ...run, slot }));
+    this.#board = new Board(runs, this.#options, (range) => this.#controls.zoomed(range));
+    fill(this.#charts, this.#board.element);
+    this.#update();
+    this.#endStream = stream(keys, { changed: (changes) => this.#note(changes), reset: () => this.#reload() });
+  }
+
+  /** Show what is known now: lists of metrics, marks, tables. */
+  #update() {
+    const entries = this.#compared();
+    this.#board.setMetrics(entries.flatMap(({ metrics }) => metrics));
+    this.#board.setMarks(entries.flatMap(({ marks }) => marks));
+    fill(this.#summary, makeSummary(summarize(entries.map(({ run }) => run), metricNames(entries).length)));
+    this.#tables(entries);
+  }
+
+  #tables(entries = this.#compared()) {
+    const wanted = this.#options.filter.toLowerCase();
+    const metrics = metricNames(entries).filter((name) => name.toLowerCase().includes(wanted));
+    const turn = (id) => this.#retable({ sort: turnSort(this.#choice.sort, id) });
+    fillRunsTable(this.#runs, entries, { metrics, sort: this.#choice.sort, turn });
+    fillConfigTable(this.#configs, entries, this.#choice.only);
+  }
+
+  #retable(changes) {
+    Object.assign(this.#choice, changes);
+    remember(asParams(this.#choice));
+    this.#tables();
+  }
+
+  #draw(changes) {
+    this.#options = { ...this.#options, ...changes };
+    this.#board?.choose(changes);
+    if ("filter" in changes) this.#tables();
+  }
+
+  #note(changes) {
+    this.#board.note(changes);
+    for (const { run } of changes) this.#changed.add(run);
+    this.#soon();
+  }
+
+  /** Load again what changed of the runs that are compared. */
+  async #refresh() {
+    const { signal } = this.#loading;
+    const keys = [...this.#changed].filter((key) => this.#entries.has(key));
+    this.#changed.clear();
+    const failures = await this.#fetch(keys, signal);
+    if (signal.aborted) return;
+    for (const { key } of failures) this.#changed.add(key); // with the next change
+    this.#update();
+  }
+
+  /** A run that is not heard of any more has crashed, of which nobody tells. */
+  #look() {
+    for (const { run } of this.#compared()) if (run.state === "running") this.#changed.add(run.key);
+    if (this.#changed.size) this.#soon();
+  }
+
+  #reload() {
+    this.#board.reload();
+    for (const key of this.#entries.keys()) this.#changed.add(key);
+    this.#soon();
+  }
+}
