@@ -20,7 +20,7 @@ export function groupOf(name) {
 }
 
 /**
- * The charts of `runs` (as the API gives them; a run's place in the list is its colour).
+ * The charts of `runs` (as the API gives them; `slot`, else a run's place in the list, is its colour).
  *
  * `options`: axis, range (`[start, end]` or null), smoothing (0 to 1), log, filter; changed by `choose`.
  * `zoom(range | null)` is called when the reader drags or double-clicks in a chart.
@@ -41,7 +41,7 @@ export class Board {
   #endTheme = onTheme(() => this.#charts.forEach((chart) => chart.recolour()));
 
   constructor(runs, options, zoom) {
-    this.#runs = new Map(runs.map((run, index) => [run.key, { run, index }]));
+    this.#runs = new Map(runs.map((run, index) => [run.key, { run, index: run.slot ?? index }]));
     this.#options = { axis: "step", range: null, smoothing: 0, log: false, filter: "", ...options };
     this.#zoom = zoom;
     this.#source = new SeriesSource([...this.#runs.keys()], {

@@ -4,10 +4,11 @@ import { get } from "./api.js";
 import { add, chosen, MOST_RUNS, remove } from "./compare-choice.js";
 import { debounce, fill, h } from "./dom.js";
 import { ago, count, plural, runName } from "./format.js";
-import { STATES, stateBadge } from "./state.js";
-import { swatch } from "./swatch.js";
+import { stateOf } from "./run-parts.js";
+import { swatch } from "./compare-swatch.js";
 
 const LOADED = 100; // runs at once
+const STATES = ["running", "finished", "failed", "crashed"];
 
 /** `changed` is called when runs were added to the choice or taken out of it. */
 export class Chooser {
@@ -18,7 +19,7 @@ export class Chooser {
   #known = new Map(); // names of runs that may not be among those found
   #loading = new AbortController();
   #search = h("input", { type: "search", id: "choose-search", placeholder: "Name, id, project, workload, pod" });
-  #states = STATES.map((state) => h("input", { type: "checkbox", value: state, id: `choose-${state}` }));
+  #states = STATES.map((state) => h("input", { type: "checkbox", value: state }));
   #chosen = h("ul", { class: "chosen" });
   #list = h("ul", { class: "choices" });
   #said = h("p", { class: "said", role: "status" });
@@ -41,7 +42,7 @@ export class Chooser {
         "fieldset",
         { class: "states" },
         h("legend", {}, "In these states"),
-        this.#states.map((box) => h("label", { htmlFor: box.id }, box, box.value)),
+        this.#states.map((box) => h("label", {}, box, " ", stateOf({ state: box.value }))),
       ),
       this.#said,
       this.#list,
@@ -110,7 +111,7 @@ export class Chooser {
     return h(
       "li",
       {},
-      h("label", {}, box, h("span", { class: "name" }, runName(run)), stateBadge(run.state), h("small", {}, where)),
+      h("label", {}, box, h("span", { class: "name" }, runName(run)), stateOf(run), h("small", {}, where)),
     );
   }
 

@@ -5,10 +5,8 @@ import { compareConfigs } from "./compare-config.js";
 import { fill, h } from "./dom.js";
 import { runName } from "./format.js";
 import { link } from "./router.js";
-import { stateBadge } from "./state.js";
-import { swatch } from "./swatch.js";
-
-const NEXT = { ascending: "rising", descending: "falling" };
+import { stateOf } from "./run-parts.js";
+import { swatch } from "./compare-swatch.js";
 
 /** Show the table of runs: `entries` of `{run, metrics, slot}`; `turn` takes a column's id. */
 export function fillRunsTable(host, entries, { metrics, sort, turn }) {
@@ -16,8 +14,8 @@ export function fillRunsTable(host, entries, { metrics, sort, turn }) {
   const head = columns.map((column) => {
     const order = { [column.id]: "ascending", [`-${column.id}`]: "descending" }[sort];
     const button = { type: "button", class: "sort", "data-id": column.id, onclick: () => turn(column.id) };
-    const cell = { scope: "col", class: column.numeric && "numeric", "aria-sort": order };
-    return h("th", cell, h("button", { ...button, title: order && NEXT[order] }, column.title));
+    const cell = { scope: "col", class: column.numeric && "number", "aria-sort": order };
+    return h("th", cell, h("button", button, column.title));
   });
   const rows = sortEntries(entries, columns, sort).map((entry) => {
     const [, ...rest] = columns;
@@ -39,7 +37,7 @@ export function fillConfigTable(host, entries, only) {
     h(
       "tr",
       { class: differs && "differs" },
-      h("th", { scope: "row" }, key, differs && h("span", { class: "unseen" }, " (differs)")),
+      h("th", { scope: "row" }, key, differs && h("span", { class: "hidden" }, " (differs)")),
       values.map((value) => h("td", {}, value === null ? h("span", { class: "none" }, "not set") : value)),
     ),
   );
@@ -47,8 +45,8 @@ export function fillConfigTable(host, entries, only) {
 }
 
 function cell(column, entry) {
-  const text = column.id === "state" ? stateBadge(entry.run.state) : column.text(entry);
-  return h("td", { class: column.numeric && "numeric" }, text);
+  const text = column.id === "state" ? stateOf(entry.run) : column.text(entry);
+  return h("td", { class: column.numeric && "number" }, text);
 }
 
 function runHead({ run, slot }, scope) {
@@ -64,7 +62,7 @@ function runHead({ run, slot }, scope) {
 function table(host, label, ...parts) {
   const focused = host.contains(document.activeElement) && document.activeElement.dataset.id;
   const left = host.firstElementChild?.scrollLeft ?? 0;
-  const scroller = h("div", { class: "scroller", tabIndex: 0, role: "region", "aria-label": label });
+  const scroller = h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": label });
   scroller.append(h("table", {}, parts));
   fill(host, scroller);
   scroller.scrollLeft = left;
