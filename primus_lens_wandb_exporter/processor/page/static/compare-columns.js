@@ -14,7 +14,7 @@ export function makeColumns(metrics) {
     column("duration", "Duration", ({ run }) => runDuration(run), ({ run }) => duration(runDuration(run))),
     column("step", "Last step", ({ run }) => run.last_step, ({ run }) => count(run.last_step)),
     ...metrics.map((name) => {
-      const last = ({ metrics: known }) => known.get(name)?.last_value ?? null;
+      const last = ({ values }) => values.get(name) ?? null;
       return column(METRIC + name, name, last, (entry) => number(last(entry)));
     }),
   ];

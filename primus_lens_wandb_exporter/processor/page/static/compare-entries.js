@@ -4,7 +4,10 @@ import { get } from "./api.js";
 
 const MOST_MARKS = 1000; // of one run
 
-/** Load a run: `{run, metrics, marks}`, the rows with `run`, its key. Throws ApiError, AbortError. */
+/**
+ * Load a run: `{run, metrics, marks, values}`, the rows with `run`, its key; `values` maps a metric's name to
+ * its last value. Throws ApiError, AbortError.
+ */
 export async function loadEntry(key, signal) {
   const path = `/runs/${encodeURIComponent(key)}`;
   const [run, { metrics }, { marks }] = await Promise.all([
@@ -13,7 +16,7 @@ export async function loadEntry(key, signal) {
     get(`${path}/marks`, { limit: MOST_MARKS }, signal),
   ]);
   const ours = (row) => ({ ...row, run: key });
-  return { run, metrics: metrics.map(ours), marks: marks.map(ours) };
+  return { run, metrics: metrics.map(ours), marks: marks.map(ours), values: lastValues(metrics) };
 }
 
 /** The names of all metrics of some entries, those of the system at the end. */
@@ -21,4 +24,10 @@ export function metricNames(entries) {
   const names = new Set(entries.flatMap(({ metrics }) => metrics.map((row) => row.name)));
   const system = (name) => name.startsWith("primus_lens.");
   return [...names].sort((a, b) => system(a) - system(b) || a.localeCompare(b, "en", { numeric: true }));
+}
+
+/** Of several series of a metric (by tags, or sources) the one that came furthest speaks. */
+function lastValues(metrics) {
+  const order = [...metrics].sort((a, b) => a.last_step - b.last_step || a.last_time - b.last_time);
+  return new Map(order.map((row) => [row.name, row.last_value]));
 }
