@@ -186,7 +186,7 @@ export class Board {
     const label = [several && runName(run), ...parts].filter(Boolean).join(", ");
     const rows = this.#metrics.get(line.name) ?? [];
     const row = rows.find((one) => one.run === line.run && one.source === line.source && same(one.tags, line.tags));
-    return { index: several ? index : siblings.indexOf(line), label, last: row?.last_value };
+    return { index: several || run.slot !== undefined ? index : siblings.indexOf(line), label, last: row?.last_value };
   }
 
   #extent(name, axis) {

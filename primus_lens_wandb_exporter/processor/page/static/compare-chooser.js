@@ -18,7 +18,7 @@ export class Chooser {
   #total = 0;
   #known = new Map(); // names of runs that may not be among those found
   #loading = new AbortController();
-  #search = h("input", { type: "search", id: "choose-search", placeholder: "Name, id, project, workload, pod" });
+  #search = h("input", { type: "search", placeholder: "Name, id, project, workload, pod" });
   #states = STATES.map((state) => h("input", { type: "checkbox", value: state }));
   #chosen = h("ul", { class: "chosen" });
   #list = h("ul", { class: "choices" });
@@ -36,8 +36,7 @@ export class Chooser {
       { class: "chooser", open: !chosen(choice).length || innerWidth >= 1000 },
       this.#title,
       this.#chosen,
-      h("label", { htmlFor: this.#search.id }, "Find runs"),
-      this.#search,
+      h("label", {}, "Find runs", this.#search),
       h(
         "fieldset",
         { class: "states" },

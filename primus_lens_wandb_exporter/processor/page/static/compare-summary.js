@@ -24,7 +24,7 @@ export function makeSummary({ runs, metrics, duration: mean, ended, finished }) 
   const why = ended ? `${finished} of ${ended} that ended` : "none has ended yet";
   return h(
     "dl",
-    { class: "facts" },
+    { class: "sums" },
     fact("Runs", count(runs)),
     fact("Metrics", count(metrics)),
     fact("Mean duration", duration(mean)),

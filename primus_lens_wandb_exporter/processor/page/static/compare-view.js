@@ -37,6 +37,7 @@ class Comparison {
   #chooser;
   #controls;
   #trouble = h("div", { role: "alert" });
+  #empty = notice("Nothing is compared yet", "Tick up to 20 runs in the list; what differs between them is shown here.");
   #summary = h("div");
   #charts = h("div");
   #runs = h("div");
@@ -66,7 +67,7 @@ class Comparison {
       { class: "compare" },
       h("h1", {}, "Compare runs"),
       this.#chooser.element,
-      h("div", { class: "comparison" }, this.#trouble, this.#body),
+      h("div", { class: "comparison" }, this.#trouble, this.#empty, this.#body),
     );
     this.#chooser.load();
     this.#load();
@@ -97,6 +98,7 @@ class Comparison {
     this.#unknown = failures.filter(({ error }) => error.status === 404).map(({ key }) => key);
     const failure = failures.find(({ error }) => error.status !== 404)?.error;
     this.#say(failure);
+    this.#empty.hidden = keys.length > 0;
     this.#chooser.mark();
     this.#show();
   }
@@ -124,9 +126,6 @@ class Comparison {
       const what = plural(this.#unknown.length, "run");
       const text = `${what} of this address cannot be found: the data may have been removed by now.`;
       fill(this.#trouble, notice("Not all runs are here", text));
-    } else if (!chosen(this.#choice).length) {
-      const text = "Tick up to 20 runs in the list; what differs between them is shown here.";
-      fill(this.#trouble, notice("Nothing is compared yet", text));
     } else {
       fill(this.#trouble);
     }
