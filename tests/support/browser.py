@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
 
 from .scripts import REPOSITORY
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
-MISSING = "no chromium: apt-get install chromium"
+MISSING = "chromium is missing: apt install chromium"
 SCREENSHOTS = REPOSITORY / "screenshots"
 WIDE, NARROW = (1280, 900), (400, 800)  # pixels
 
@@ -43,7 +43,7 @@ class Tab:
 
     def _note_request(self, request: Request) -> None:
         address = urlsplit(request.url)
-        if address.scheme not in ("data", "blob") and request.url.find(self.url) != 0:
+        if address.scheme not in ("data", "blob") and not request.url.startswith(f"{self.url}/"):
             self.outside.append(request.url)
 
     def _note_console(self, message: ConsoleMessage) -> None:
@@ -55,10 +55,26 @@ class Tab:
         self.page.goto(f"{self.url}/#{place}")
         return self.page
 
+    def forgive(self, text: str) -> None:
+        """Forget the errors that a test provokes, by a part of what they say."""
+        self.errors = [error for error in self.errors if text not in error]
+
     def shoot(self, name: str) -> None:
         """Keep a picture of it in a folder that git ignores."""
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+    def chart(self, metric: str) -> Locator:
+        """Return the figure of a metric."""
+        return self.page.locator(f"figure[data-metric='{metric}']")
+
+    def press(self, button: str, until: str) -> None:
+        """Press a button on the keyboard until a selector matches the element that has the focus."""
+        for _ in range(80):
+            self.page.keyboard.press(button)
+            if self.page.evaluate("(wanted) => document.activeElement.matches(wanted)", until):
+                return
+        raise AssertionError(f"80 times {button} does not lead to {until}")
 
     def resize(self, size: tuple[int, int]) -> None:
         """Make it so wide and high (pixels)."""
@@ -86,7 +102,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def tab(browser: Browser, url: str, **context: Any) -> Iterator[Tab]:
+def open_tab(browser: Browser, url: str, **context: Any) -> Iterator[Tab]:
     """Open a tab of a fresh profile as long as it lasts; `context` as of `Browser.new_context`."""
     size = context.pop("size", WIDE)
     fresh = browser.new_context(

@@ -16,6 +16,7 @@ import httpx
 
 from primus_lens_wandb_exporter.processor.ingest.decode import Origin, decode, identify
 from primus_lens_wandb_exporter.processor.store import SECOND, Store
+from primus_lens_wandb_exporter.processor.store.identity import run_id
 
 from .curves import STYLES, values_at
 
@@ -41,6 +42,11 @@ class Run:
     gpu_name: str = "AMD Instinct MI300X"
     config: dict[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What the processor's own API calls it."""
+        return format(run_id(self.workload, self.run_id), "016x")
 
     @property
     def done(self) -> int:
@@ -131,14 +137,15 @@ def post(url: str, bodies: Iterable[Body], token: str = "") -> None:
             client.post(f"/{kind}", json=body).raise_for_status()
 
 
-def put(store: Store, run: Run) -> None:
-    """Write a run into a store as if all of it had been received when the run was heard of last.
+def put(store: Store, run: Run, received: float | None = None) -> None:
+    """Write a run into a store as if all of it had been received then: by default when it last logged.
 
     So one can crash whose last word is old, which no client can feign: states go by the server's clock.
     """
+    at = run.last if received is None else received
     for kind, body in bodies(run):
         content = json.dumps(body).encode()
-        origin = Origin(identify(kind, "", content), round(run.last * SECOND))
+        origin = Origin(identify(kind, "", content), round(at * SECOND))
         store.write(list(decode(kind, content, origin).values()))
 
 
