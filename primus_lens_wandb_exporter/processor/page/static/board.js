@@ -26,7 +26,8 @@ export function groupOf(name) {
  * `zoom(range | null)` is called when the reader drags or double-clicks in a chart.
  */
 export class Board {
-  #runs;
+  #runs = new Map(); // key -> run and the index of its colour; also of those that are drawn for a moment yet
+  #keys = new Set(); // of those that are shown
   #zoom;
   #options;
   #metrics = new Map(); // name -> rows of /metrics, each with its run's key
@@ -41,16 +42,24 @@ export class Board {
   #endTheme = onTheme(() => this.#charts.forEach((chart) => chart.recolour()));
 
   constructor(runs, options, zoom) {
-    this.#runs = new Map(runs.map((run, index) => [run.key, { run, index: run.slot ?? index }]));
     this.#options = { axis: "step", range: null, smoothing: 0, log: false, filter: "", ...options };
     this.#zoom = zoom;
-    this.#source = new SeriesSource([...this.#runs.keys()], {
+    this.setRuns(runs);
+    this.element = h("div", {}, this.#trouble, this.#body);
+  }
+
+  /** Show these runs instead; charts stay as they are until the curves have come. */
+  setRuns(runs) {
+    this.#source?.close();
+    this.#keys = new Set(runs.map((run) => run.key));
+    runs.forEach((run, index) => this.#runs.set(run.key, { run, index: run.slot ?? index }));
+    this.#source = new SeriesSource([...this.#keys], {
       extent: (name, axis) => this.#extent(name, axis),
       changed: (name) => this.#draw(name),
       failed: (error) => this.#fail(error),
     });
     this.#source.select(this.#options.axis, this.#options.range);
-    this.element = h("div", {}, this.#trouble, this.#body);
+    this.#inSight.forEach((name) => this.#source.want(name));
   }
 
   /** Show these metrics: rows of `/runs/{run}/metrics`, each with `run`, the key. Charts that are there stay. */
@@ -87,7 +96,7 @@ export class Board {
 
   /** Load what was added: `[{run, first_step, last_step}]` of the stream. */
   note(changes) {
-    this.#source.note(changes.filter((change) => this.#runs.has(change.run)));
+    this.#source.note(changes.filter((change) => this.#keys.has(change.run)));
   }
 
   /** Load all again. */
@@ -182,7 +191,7 @@ export class Board {
     const siblings = lines.filter((other) => other.run === line.run);
     const tags = Object.entries(line.tags ?? {}).map(([tag, value]) => `${tag}=${value}`);
     const parts = siblings.length > 1 ? [...tags, siblings.some((one) => one.source !== line.source) && line.source] : [];
-    const several = this.#runs.size > 1;
+    const several = this.#keys.size > 1;
     const label = [several && runName(run), ...parts].filter(Boolean).join(", ");
     const rows = this.#metrics.get(line.name) ?? [];
     const row = rows.find((one) => one.run === line.run && one.source === line.source && same(one.tags, line.tags));

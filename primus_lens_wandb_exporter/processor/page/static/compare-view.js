@@ -32,6 +32,7 @@ class Comparison {
   #endStream = () => {};
   #changed = new Set();
   #loading = new AbortController();
+  #ended = new AbortController();
   #soon = throttle(() => this.#refresh(), PACE);
   #looking = setInterval(() => this.#look(), LOOK);
   #chooser;
@@ -76,6 +77,7 @@ class Comparison {
   close() {
     clearInterval(this.#looking);
     this.#loading.abort();
+    this.#ended.abort();
     this.#soon.cancel();
     this.#endStream();
     this.#chooser.close();
@@ -92,6 +94,7 @@ class Comparison {
     this.#loading.abort();
     const { signal } = (this.#loading = new AbortController());
     const keys = chosen(this.#choice);
+    this.#follow(keys); // first, so that nothing is missed between the two
     const missing = keys.filter((key) => !this.#entries.has(key));
     const failures = await this.#fetch(missing, signal);
     if (signal.aborted) return;
@@ -119,6 +122,12 @@ class Comparison {
     return failures;
   }
 
+  #follow(keys) {
+    this.#endStream();
+    const heard = { changed: (changes) => this.#note(changes), reset: () => this.#reload() };
+    this.#endStream = keys.length ? stream(keys, heard) : () => {};
+  }
+
   #say(failure) {
     if (failure) {
       fill(this.#trouble, notice("The runs could not be loaded", failure.message, () => this.#load()));
@@ -141,15 +150,16 @@ class Comparison {
   #show() {
     const entries = this.#compared();
     const keys = entries.map(({ run }) => run.key);
-    this.#board?.close();
-    this.#endStream();
     this.#body.hidden = !keys.length;
     if (!keys.length) return;
     const runs = entries.map(({ run, slot }) => ({ ...run, slot }));
-    this.#board = new Board(runs, this.#options, (range) => this.#controls.zoomed(range));
-    fill(this.#charts, this.#board.element);
+    if (this.#board) {
+      this.#board.setRuns(runs);
+    } else {
+      this.#board = new Board(runs, this.#options, (range) => this.#controls.zoomed(range));
+      fill(this.#charts, this.#board.element);
+    }
     this.#update();
-    this.#endStream = stream(keys, { changed: (changes) => this.#note(changes), reset: () => this.#reload() });
   }
 
   /** Show what is known now: lists of metrics, marks, tables. */
@@ -182,20 +192,20 @@ class Comparison {
   }
 
   #note(changes) {
-    this.#board.note(changes);
+    this.#board?.note(changes);
     for (const { run } of changes) this.#changed.add(run);
     this.#soon();
   }
 
   /** Load again what changed of the runs that are compared. */
   async #refresh() {
-    const { signal } = this.#loading;
+    const { signal } = this.#ended;
     const keys = [...this.#changed].filter((key) => this.#entries.has(key));
     this.#changed.clear();
     const failures = await this.#fetch(keys, signal);
     if (signal.aborted) return;
     for (const { key } of failures) this.#changed.add(key); // with the next change
-    this.#update();
+    if (this.#board) this.#update();
   }
 
   /** A run that is not heard of any more has crashed, of which nobody tells. */
@@ -205,7 +215,7 @@ class Comparison {
   }
 
   #reload() {
-    this.#board.reload();
+    this.#board?.reload();
     for (const key of this.#entries.keys()) this.#changed.add(key);
     this.#soon();
   }
