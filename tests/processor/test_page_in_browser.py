@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -166,8 +166,9 @@ def test_what_is_unknown_or_away_is_said_in_words(browser: Browser, tab: Tab, tm
     tab.show("/nowhere").get_by_text("There is no such page").wait_for()
     tab.forgive("404")
     with served(tmp_path) as leaving, open_tab(browser, leaving.url) as other:
+        seed.post(leaving.url, seed.bodies(runs[0]))
         page = other.show("/")
-        page.get_by_text("No runs yet").wait_for()
+        page.get_by_text("1 run", exact=True).wait_for()
         leaving.stop()
         page.get_by_role("searchbox").fill("anything")
         page.get_by_text("The server does not answer").first.wait_for()
@@ -190,19 +191,18 @@ def places(runs: list[Run]) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.parametrize("view", ["list", "run", "config", "evidence", "logs", "compare", "choose"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_nothing_bars_people_from_a_view_and_400_pixels_are_wide_enough(
-    tab: Tab, runs: list[Run], view: str, scheme: Any
+    tab: Tab, runs: list[Run], view: str
 ) -> None:
     from ..support.browser import NARROW, WIDE
 
     place, text = places(runs)[view]
-    tab.page.emulate_media(color_scheme=scheme)
     page = tab.show(place)
-    for size in (WIDE, NARROW):
+    page.get_by_text(text).first.wait_for()
+    schemes: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+    for scheme, size in zip(schemes, (WIDE, NARROW)):
+        page.emulate_media(color_scheme=scheme)
         tab.resize(size)
-        page.get_by_text(text).first.wait_for()
-        page.wait_for_load_state("load")
-        tab.shoot(f"{view}-{size[0]}-{scheme}")
+        tab.shoot(f"{view}-{scheme}-{size[0]}")
         assert tab.barriers() == []
         assert not tab.scrolls_sideways

@@ -69,8 +69,9 @@ STYLES: dict[str, dict[str, Curve]] = {
 def values_at(seed: str, style: str, step: int, progress: float, gpus: int) -> dict[str, float]:
     """Return what a run logs at a step, the same each time; `progress` goes from 0 to 1."""
     luck = random.Random(f"{seed}/{step}")
+    pace = random.Random(seed).uniform(0.4, 1.6)  # which is the run's own
     values = {
-        name: curve.value(progress, luck.uniform(-1, 1))
+        name: curve.value(progress**pace, luck.uniform(-1, 1))
         for name, curve in STYLES[style].items()
         if step % curve.every == 0
     }

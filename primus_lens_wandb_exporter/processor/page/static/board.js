@@ -1,7 +1,7 @@
 // All charts of some runs: grouped by prefix, loaded when they come into sight, zoomed together.
 
 import { Chart } from "./chart.js";
-import { fill, h, notice } from "./dom.js";
+import { fill, h, notice, throttle } from "./dom.js";
 import { count, runName } from "./format.js";
 import { onTheme } from "./palette.js";
 import { SeriesSource } from "./series.js";
@@ -39,6 +39,7 @@ export class Board {
   #trouble = h("div", { role: "alert" });
   #body = h("div", { class: "board" });
   #seen = new IntersectionObserver((entries) => entries.forEach((entry) => this.#sight(entry)), { rootMargin: AHEAD });
+  #redraw = throttle(() => this.#inSight.forEach((name) => this.#draw(name)), 50);
   #endTheme = onTheme(() => this.#charts.forEach((chart) => chart.recolour()));
 
   constructor(runs, options, zoom) {
@@ -70,6 +71,7 @@ export class Board {
       this.#metrics.get(row.name).push(row);
     }
     this.#arrange();
+    this.#redraw(); // the legends tell the last values
   }
 
   /** Mark where something was logged that is no number: rows of `/marks`, each with `run`, the key. */
@@ -80,7 +82,7 @@ export class Board {
       this.#marks.get(mark.name).push(mark);
     }
     this.#arrange();
-    this.#inSight.forEach((name) => this.#draw(name));
+    this.#redraw();
   }
 
   /** Change some of the options. */
@@ -107,6 +109,7 @@ export class Board {
   /** Let go of everything. */
   close() {
     this.#source.close();
+    this.#redraw.cancel();
     this.#seen.disconnect();
     this.#endTheme();
     this.#charts.forEach((chart) => chart.close());

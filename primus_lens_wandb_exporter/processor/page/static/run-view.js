@@ -53,18 +53,20 @@ class RunView {
 
   async #start() {
     fill(this.#host, h("p", { class: "muted" }, "Loading …"));
+    // First, so that nothing is missed between the two.
+    const end = stream([this.#key], { changed: (changes) => this.#note(changes), reset: () => this.#reset() });
     try {
       const [run, metrics] = await Promise.all([this.#get(""), this.#get("/metrics")]);
-      if (this.#ended.signal.aborted) return;
+      if (this.#ended.signal.aborted) return end();
       this.#run = run;
       this.#build(metrics);
     } catch (error) {
+      end();
       if (this.#ended.signal.aborted) return;
       if (error.status === 404) fill(this.#host, h("h1", { class: "hidden" }, "Run"), notice("There is no such run", "It may have been removed since, as old runs are."), h("p", { class: "aside" }, h("a", { href: "#/" }, "All runs")));
       else fill(this.#host, notice("The run could not be loaded", error.message, () => this.#start()));
       return;
     }
-    const end = stream([this.#key], { changed: (changes) => this.#note(changes), reset: () => this.#reset() });
     const beat = setInterval(() => document.hidden || this.#refresh(), BEAT);
     this.#ended.signal.addEventListener("abort", () => {
       end();
