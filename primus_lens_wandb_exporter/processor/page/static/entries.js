@@ -60,7 +60,7 @@ export class Entries {
     const newer = h("button", { type: "button", disabled: this.#cursors.length === 1, onclick: turn(this.#cursors.slice(0, -1)) }, "Newer");
     const older = h("button", { type: "button", disabled: !next, onclick: turn([...this.#cursors, next]) }, "Older");
     const pages = h("nav", { class: "bar pages", "aria-label": "Pages", hidden: newer.disabled && older.disabled }, newer, older);
-    fill(this.element, h("div", { class: "scroll" }, table), pages);
+    fill(this.element, h("div", { class: "scroll", role: "region", "aria-label": "Log entries", tabIndex: 0 }, table), pages);
   }
 }
 

@@ -45,5 +45,5 @@ function within(name, part) {
 function card(title, rows) {
   const isEmpty = (value) => value === null || value === "" || (typeof value === "object" && !Object.keys(value).length);
   const told = rows.filter(([path, value]) => path && !isEmpty(value));
-  return told.length ? h("section", { class: "card" }, h("h2", {}, title), flatTable(told)) : null;
+  return told.length ? h("section", { class: "card" }, h("h2", {}, title), flatTable(told, title)) : null;
 }

@@ -43,8 +43,7 @@ class RunsView {
     this.#offset = Number(params.get("offset")) || 0;
     this.#workload = params.get("workload") ?? "";
     document.title = "Training runs";
-    this.bar = this.#controls();
-    host.append(h("h1", { class: "hidden" }, "Training runs"), this.bar, this.#trouble, this.#list, this.#pages);
+    host.append(h("h1", { class: "hidden" }, "Training runs"), this.#controls(), this.#trouble, this.#list, this.#pages);
     this.table = h("div", { class: "scroll" }, h("table", { class: "runs" }, head(), this.#body));
     this.#showChosen();
     this.end = stream([], { changed: () => this.#refresh(), reset: () => this.#refresh() });
@@ -106,7 +105,6 @@ class RunsView {
     if (!runs.length && this.#offset) return this.#again(); // what was there has moved or is gone
     const narrowed = this.#search || this.#states.size || this.#workload;
     this.#found.textContent = plural(total, "run");
-    this.bar.hidden = !runs.length && !narrowed;
     if (runs.length) {
       if (this.table.parentNode !== this.#list) fill(this.#list, this.table);
       const places = new Map([...this.#body.children].map((row, at) => [row, at]));

@@ -18,10 +18,11 @@ export function asText(value) {
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
-/** A table of two columns. */
-export function flatTable(rows) {
+/** A table of two columns; its label is for those who do not see it. */
+export function flatTable(rows, label) {
   const body = rows.map(([path, value]) => h("tr", {}, h("th", { scope: "row", class: "wrap" }, path), h("td", { class: "wrap" }, asText(value))));
-  return h("div", { class: "scroll" }, h("table", { class: "flat" }, h("tbody", {}, body)));
+  const props = { class: "scroll", role: "region", "aria-label": label, tabIndex: 0 };
+  return h("div", props, h("table", { class: "flat" }, h("tbody", {}, body)));
 }
 
 /** A table with a search box above it; `empty` is said when there is nothing at all. */
@@ -35,7 +36,7 @@ export function searchable(value, label, empty) {
     const wanted = search.value.trim().toLowerCase();
     const kept = rows.filter(([path, one]) => `${path} ${asText(one)}`.toLowerCase().includes(wanted));
     found.textContent = kept.length === rows.length ? `${rows.length} values` : `${kept.length} of ${rows.length} values`;
-    fill(place, kept.length ? flatTable(kept) : h("p", { class: "muted" }, "Nothing holds that text."));
+    fill(place, kept.length ? flatTable(kept, "What was found") : h("p", { class: "muted" }, "Nothing holds that text."));
   };
   search.addEventListener("input", show);
   show();
