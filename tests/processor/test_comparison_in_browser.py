@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from ..support.browser import Tab
 
 
-def compare(*runs: Run) -> str:
+def compare(*runs: Run, tab: str = "runs") -> str:
     """Return the address of a comparison."""
-    return f"/compare?runs={','.join(run.key for run in runs)}"
+    return f"/compare?runs={','.join(run.key for run in runs)}&tab={tab}"
 
 
 def column(page: Page, title: str) -> list[str]:
@@ -32,46 +32,58 @@ def config_rows(page: Page) -> dict[str, list[str]]:
     """Return the values of each config key that is shown, by run."""
     rows = page.get_by_role("region", name="Configs side by side").locator("tbody tr").all()
     return {
-        row.locator("th").inner_text().split(" ")[0].split("\n")[0]: row.locator("td").all_inner_texts()
-        for row in rows
+        row.locator("th").inner_text().split()[0]: row.locator("td").all_inner_texts() for row in rows
     }
 
 
 def test_configs_stand_side_by_side_and_what_differs_is_marked(tab: Tab, runs: list[Run]) -> None:
-    page = tab.show(compare(*runs[:3]))
+    page = tab.show(compare(*runs[:3], tab="config"))
     page.get_by_role("region", name="Configs side by side").wait_for()
     shown = config_rows(page)
     assert shown["batch_size"] == ["32", "64", "128"]
     assert shown["precision"] == ["bf16"] * 3
     marked = page.locator("tr.differs th").all_inner_texts()
-    assert [one.split("\n")[0].split(" ")[0] for one in marked] == ["batch_size", "optimizer.lr", "seed"]
+    assert [text.split()[0] for text in marked] == ["batch_size", "optimizer.lr", "seed"]
     page.get_by_label("Only differences").check()
-    assert list(config_rows(page)) == ["batch_size", "optimizer.lr", "seed"]
+    for _ in range(2):
+        assert list(config_rows(page)) == ["batch_size", "optimizer.lr", "seed"]
+        page.reload()
+        page.get_by_role("region", name="Configs side by side").wait_for()
 
 
 def test_metric_columns_sort_and_what_was_chosen_survives_a_reload(tab: Tab, runs: list[Run]) -> None:
     page = tab.show(compare(*runs[:3]))
-    page.get_by_role("button", name="train/loss", exact=True).click()
-    values = column(page, "train/loss")
-    assert values == sorted(values, key=float)
-    page.get_by_role("button", name="train/loss", exact=True).click()
-    page.get_by_label("Only differences").check()
+    title = page.get_by_role("button", name="train/loss", exact=True)
+    title.click()
+    rising = column(page, "train/loss")
+    assert rising == sorted(rising, key=float)
+    title.click()
     page.get_by_role("searchbox", name="Filter metrics by name").fill("train/")
-    tab.chart("eval/loss").wait_for(state="detached")
+    page.get_by_role("button", name="eval/loss", exact=True).wait_for(state="detached")
     page.get_by_label("Axis").select_option(label="Time since start")
-    page.get_by_label("Take eager-pretraining-2 out").click()
+    page.get_by_label(f"Take {runs[2].name} out").click()
     page.get_by_text("2 of at most 20").wait_for()
     for _ in range(2):
-        tab.chart("train/loss").get_by_role("listitem").nth(1).wait_for()
-        assert sorted(column(page, "train/loss"), key=float, reverse=True) == column(page, "train/loss")
-        assert "eval/loss" not in page.locator("thead").first.inner_text()
-        assert [
-            text.split("\n")[0]
-            for text in tab.chart("train/loss").get_by_role("listitem").all_inner_texts()
-        ]
+        title.wait_for()
+        assert column(page, "train/loss") == sorted(column(page, "train/loss"), key=float, reverse=True)
+        assert len(column(page, "train/loss")) == 2
+        assert page.get_by_role("button", name="eval/loss", exact=True).count() == 0
         assert page.get_by_label("Axis").input_value() == "relative"
-        assert list(config_rows(page)) == ["batch_size", "optimizer.lr", "seed"]
         page.reload()
+
+
+def test_charts_lie_over_one_another_and_go_back_and_forth_with_the_tables(
+    tab: Tab, runs: list[Run]
+) -> None:
+    page = tab.show(compare(*runs[:3], tab="charts"))
+    tab.chart("train/loss").scroll_into_view_if_needed()
+    tab.chart("train/loss").get_by_text(runs[2].name).wait_for()
+    legend = tab.chart("train/loss").locator(".legend .label").all_inner_texts()
+    assert legend == [run.name for run in runs[:3]]
+    page.get_by_role("tab", name="Config").click()
+    page.get_by_role("region", name="Configs side by side").wait_for()
+    page.get_by_role("tab", name="Charts").click()
+    tab.chart("train/loss").locator("canvas").wait_for()
 
 
 def test_the_summary_counts_those_that_ended(tab: Tab, runs: list[Run]) -> None:
@@ -83,7 +95,7 @@ def test_the_summary_counts_those_that_ended(tab: Tab, runs: list[Run]) -> None:
 def test_runs_are_found_by_name_and_state_and_a_colour_stays_with_its_run(
     tab: Tab, runs: list[Run]
 ) -> None:
-    page = tab.show("/compare")
+    page = tab.show("/compare?tab=runs")
     page.get_by_text("Nothing is compared yet").wait_for()
     page.get_by_role("searchbox", name="Find runs").fill("vision")
     page.get_by_text("4 runs", exact=True).wait_for()
@@ -116,13 +128,14 @@ def _colours(page: Page, count: int) -> dict[str, str]:
 
 def test_a_comparison_moves_with_its_runs(tab: Tab, server: Server, runs: list[Run]) -> None:
     running = runs[1]
-    page = tab.show(compare(runs[0], running))
+    page = tab.show(compare(runs[0], running, tab="charts"))
     tab.chart("train/grad_norm").get_by_role("listitem").nth(1).wait_for()
     page.evaluate("() => (window.sameDocument = true)")
     point = {"name": "train/grad_norm", "value": 77.25, "step": running.steps, "timestamp": time.time()}
     head = {"source": "wandb", "workload_uid": running.workload, "run_id": running.run_id}
     seed.post(server.url, [("metrics", {**head, "metrics": [point]})])
     tab.chart("train/grad_norm").get_by_text("77.25").wait_for()
+    page.get_by_role("tab", name="Side by side").click()
     page.get_by_role("cell", name="77.25").wait_for()
     assert page.evaluate("() => window.sameDocument") is True
 
@@ -144,7 +157,7 @@ def test_no_more_than_twenty_runs_are_taken(browser: Browser, tmp_path: Path) ->
 
 
 def test_a_run_that_is_unknown_is_told_of_and_the_others_are_compared(tab: Tab, runs: list[Run]) -> None:
-    page = tab.show(f"{compare(runs[0])},00000000000000ff")
+    page = tab.show(f"/compare?tab=runs&runs={runs[0].key},00000000000000ff")
     page.get_by_text("1 run of this address cannot be found").wait_for()
     page.get_by_role("region", name="Runs side by side").wait_for()
     tab.shoot("compare-unknown")
@@ -165,6 +178,8 @@ def test_the_keyboard_alone_leads_from_the_list_to_a_comparison(tab: Tab, runs: 
         page.keyboard.press("/")
     tab.press("Tab", until="a[href*='/compare']")
     page.keyboard.press("Enter")
+    tab.press("Tab", until="[role=tab]")
+    page.keyboard.press("ArrowRight")
     page.get_by_role("region", name="Runs side by side").wait_for()
     tab.press("Tab", until="button[data-id='metric:train/loss']")
     page.keyboard.press("Enter")

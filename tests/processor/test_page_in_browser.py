@@ -159,7 +159,9 @@ def test_a_server_with_a_token_lets_in_who_has_it(
         page.get_by_text("Live", exact=True).wait_for()
 
 
-def test_what_is_unknown_or_away_is_said_in_words(browser: Browser, tab: Tab, tmp_path: Path) -> None:
+def test_what_is_unknown_or_away_is_said_in_words(
+    browser: Browser, tab: Tab, runs: list[Run], tmp_path: Path
+) -> None:
     from ..support.browser import open_tab
 
     tab.show("/run/00000000000000ff").get_by_text("There is no such run").wait_for()
@@ -185,12 +187,17 @@ def places(runs: list[Run]) -> dict[str, tuple[str, str]]:
         "config": (f"{run}?tab=config", "optimizer.lr"),
         "evidence": (f"{run}?tab=evidence", "AMD Instinct MI300X"),
         "logs": (f"{run}?tab=logs", "checkpoint"),
-        "compare": (f"/compare?runs={some}", "optimizer.lr"),
+        "compare": (f"/compare?runs={some}", "train/loss"),
+        "side-by-side": (f"/compare?runs={some}&tab=runs", "33 %"),
+        "configs": (f"/compare?runs={some}&tab=config", "optimizer.lr"),
         "choose": ("/compare", "Nothing is compared yet"),
     }
 
 
-@pytest.mark.parametrize("view", ["list", "run", "config", "evidence", "logs", "compare", "choose"])
+@pytest.mark.parametrize(
+    "view",
+    ["list", "run", "config", "evidence", "logs", "compare", "side-by-side", "configs", "choose"],
+)
 def test_nothing_bars_people_from_a_view_and_400_pixels_are_wide_enough(
     tab: Tab, runs: list[Run], view: str
 ) -> None:

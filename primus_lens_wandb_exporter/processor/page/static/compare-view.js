@@ -11,6 +11,7 @@ import { Controls, readOptions } from "./controls.js";
 import { fill, h, notice, throttle } from "./dom.js";
 import { plural } from "./format.js";
 import { remember } from "./router.js";
+import { makeTabs } from "./tabs.js";
 
 const PACE = 1500; // milliseconds between two looks at runs that changed
 const LOOK = 30_000; // milliseconds between two looks at runs of which nothing is heard
@@ -50,19 +51,17 @@ class Comparison {
     this.#options = readOptions(params);
     this.#chooser = new Chooser(this.#choice, () => this.#choose());
     this.#controls = new Controls(this.#options, (changes) => this.#draw(changes));
-    const only = h("input", { type: "checkbox", id: "only", checked: this.#choice.only });
-    only.addEventListener("change", () => this.#retable({ only: only.checked }));
-    const part = (title, more, content) =>
-      h("section", {}, h("div", { class: "part" }, h("h2", {}, title), more), content);
-    this.#body = h(
-      "div",
-      { class: "compared", hidden: true },
-      this.#summary,
-      this.#controls.element,
-      this.#charts,
-      part("Side by side", null, this.#runs),
-      part("Config", h("label", { htmlFor: "only" }, only, " Only differences"), this.#configs),
-    );
+    const tabs = [
+      ["charts", "Charts", () => this.#charts],
+      ["runs", "Side by side", () => this.#runs],
+      ["config", "Config", () => h("div", {}, this.#only(), this.#configs)],
+    ];
+    const turned = (name) => {
+      remember({ tab: name === "charts" ? "" : name });
+      this.#tables();
+    };
+    const parts = makeTabs(tabs, params.get("tab"), turned);
+    this.#body = h("div", { class: "compared", hidden: true }, this.#summary, this.#controls.element, parts);
     this.element = h(
       "div",
       { class: "compare" },
@@ -74,6 +73,7 @@ class Comparison {
     this.#load();
   }
 
+  /** End all that goes on. */
   close() {
     clearInterval(this.#looking);
     this.#loading.abort();
@@ -82,6 +82,12 @@ class Comparison {
     this.#endStream();
     this.#chooser.close();
     this.#board?.close();
+  }
+
+  #only() {
+    const box = h("input", { type: "checkbox", checked: this.#choice.only });
+    box.addEventListener("change", () => this.#retable({ only: box.checked }));
+    return h("label", { class: "only" }, box, " Only differences");
   }
 
   #choose() {
@@ -171,12 +177,13 @@ class Comparison {
     this.#tables(entries);
   }
 
+  /** Fill the table that is shown. */
   #tables(entries = this.#compared()) {
     const wanted = this.#options.filter.toLowerCase();
     const metrics = metricNames(entries).filter((name) => name.toLowerCase().includes(wanted));
     const turn = (id) => this.#retable({ sort: turnSort(this.#choice.sort, id) });
-    fillRunsTable(this.#runs, entries, { metrics, sort: this.#choice.sort, turn });
-    fillConfigTable(this.#configs, entries, this.#choice.only);
+    if (this.#runs.isConnected) fillRunsTable(this.#runs, entries, { metrics, sort: this.#choice.sort, turn });
+    if (this.#configs.isConnected) fillConfigTable(this.#configs, entries, this.#choice.only);
   }
 
   #retable(changes) {
