@@ -8,18 +8,24 @@ import { onRoute, readRoute } from "./router.js";
 const VIEWS = {
   "": () => import("./runs-view.js"),
   run: () => import("./run-view.js"),
+  workloads: () => import("./workloads-view.js"),
   compare: () => import("./compare-view.js"),
 };
 const CONNECTION = { live: "Live", cut: "Not connected, trying again" };
 
 const host = document.getElementById("view");
 const connection = document.getElementById("connection");
+const places = document.querySelectorAll("[data-view]");
 let end = () => {};
 let shown = 0;
 
 async function show() {
   const route = readRoute();
   const mine = ++shown;
+  for (const place of places) {
+    if (place.dataset.view === route.view) place.setAttribute("aria-current", "page");
+    else place.removeAttribute("aria-current");
+  }
   end();
   end = () => {};
   const load = VIEWS[route.view];
@@ -40,7 +46,7 @@ onConnection((state) => {
 });
 
 document.addEventListener("keydown", (event) => {
-  const typing = event.target.closest?.("input, textarea, select");
+  const typing = event.target.closest?.("input:not([type=checkbox], [type=range]), textarea, select");
   if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const search = host.querySelector("input[type=search]");
   if (!search) return;
