@@ -65,7 +65,7 @@ export class Chart {
     } else {
       this.#paint();
     }
-    this.#showValues(null);
+    this.#showValues(this.#plot?.cursor.idx ?? null);
   }
 
   /** Draw the same in the theme's other colours. */
@@ -105,7 +105,7 @@ export class Chart {
       zoomOut: () => this.#zoom(null),
       hasValues: () => this.#frame.x.length > 0,
       hooks: {
-        setCursor: [(plot) => this.#showValues(plot.cursor.idx)],
+        setCursor: [(plot) => this.#showValues(plot.cursor.idx ?? null)],
         setSelect: [(plot) => this.#select(plot)],
         draw: [(plot) => drawMarks(plot, this.#marks)],
       },
