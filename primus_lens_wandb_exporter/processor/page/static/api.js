@@ -141,7 +141,7 @@ async function* events(body, cut) {
     for (const part of parts) {
       const event = { name: "message", id: "", data: "" };
       for (const line of part.split("\n")) {
-        const [, field, text] = line.match(/^([^:]*):? ?(.*)$/);
+        const [, field, text] = line.match(/^([^:]*):? ?(.*)$/s);
         if (field === "event") event.name = text;
         else if (field === "id") event.id = text;
         else if (field === "data") event.data += text;

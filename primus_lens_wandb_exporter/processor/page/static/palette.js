@@ -1,4 +1,4 @@
-// Colours of lines. Eight that differ for the colour-blind, too (after Okabe and Ito), then again with dashes.
+// Colours of lines. Eight that differ for the colour-blind, too, then again with dashes.
 
 const COLOURS = 8;
 const DASHES = [[], [6, 3], [2, 3]];
