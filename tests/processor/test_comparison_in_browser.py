@@ -83,6 +83,7 @@ def test_charts_lie_over_one_another_and_go_back_and_forth_with_the_tables(
     page.get_by_role("tab", name="Config").click()
     page.get_by_role("region", name="Configs side by side").wait_for()
     page.get_by_role("tab", name="Charts").click()
+    tab.chart("train/loss").scroll_into_view_if_needed()
     tab.chart("train/loss").locator("canvas").wait_for()
 
 
