@@ -52,7 +52,9 @@ def test_configs_stand_side_by_side_and_what_differs_is_marked(tab: Tab, runs: l
 
 
 def test_metric_columns_sort_and_what_was_chosen_survives_a_reload(tab: Tab, runs: list[Run]) -> None:
-    page = tab.show(compare(*runs[:3]))
+    page = tab.show(compare(*runs[:3], tab="charts"))
+    page.get_by_label("Axis").select_option(label="Time since start")
+    page.get_by_role("tab", name="Side by side").click()
     title = page.get_by_role("button", name="train/loss", exact=True)
     title.click()
     rising = column(page, "train/loss")
@@ -60,7 +62,6 @@ def test_metric_columns_sort_and_what_was_chosen_survives_a_reload(tab: Tab, run
     title.click()
     page.get_by_role("searchbox", name="Filter metrics by name").fill("train/")
     page.get_by_role("button", name="eval/loss", exact=True).wait_for(state="detached")
-    page.get_by_label("Axis").select_option(label="Time since start")
     page.get_by_label(f"Take {runs[2].name} out").click()
     page.get_by_text("2 of at most 20").wait_for()
     for _ in range(2):

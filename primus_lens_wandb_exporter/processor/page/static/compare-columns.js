@@ -1,6 +1,7 @@
 // The columns of the table of runs: what stands in them, and how they sort.
 
-import { number, count, duration, gpus, runDuration, runName } from "./format.js";
+import { SYSTEM } from "./compare-entries.js";
+import { count, duration, gpus, number, runDuration, runName } from "./format.js";
 
 const METRIC = "metric:";
 
@@ -15,7 +16,8 @@ export function makeColumns(metrics) {
     column("step", "Last step", ({ run }) => run.last_step, ({ run }) => count(run.last_step)),
     ...metrics.map((name) => {
       const last = ({ values }) => values.get(name) ?? null;
-      return column(METRIC + name, name, last, (entry) => number(last(entry)));
+      const title = name.startsWith(SYSTEM) ? name.slice(SYSTEM.length) : name;
+      return column(METRIC + name, title, last, (entry) => number(last(entry)));
     }),
   ];
 }

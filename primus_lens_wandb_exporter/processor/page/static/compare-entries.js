@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 
+export const SYSTEM = "primus_lens.";
 const MOST_MARKS = 1000; // of one run
 
 /**
@@ -19,11 +20,12 @@ export async function loadEntry(key, signal) {
   return { run, metrics: metrics.map(ours), marks: marks.map(ours), values: lastValues(metrics) };
 }
 
-/** The names of all metrics of some entries, those of the system at the end. */
+/** The names of all metrics of some entries: their losses first, what the system measures at the end. */
 export function metricNames(entries) {
   const names = new Set(entries.flatMap(({ metrics }) => metrics.map((row) => row.name)));
-  const system = (name) => name.startsWith("primus_lens.");
-  return [...names].sort((a, b) => system(a) - system(b) || a.localeCompare(b, "en", { numeric: true }));
+  const losses = new Set(entries.map(({ run }) => run.loss?.name));
+  const rank = (name) => (losses.has(name) ? 0 : name.startsWith(SYSTEM) ? 2 : 1);
+  return [...names].sort((a, b) => rank(a) - rank(b) || a.localeCompare(b, "en", { numeric: true }));
 }
 
 /** Of several series of a metric (by tags, or sources) the one that came furthest speaks. */
