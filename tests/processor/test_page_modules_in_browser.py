@@ -1,0 +1,166 @@
+"""What the page's modules make of numbers, and what they ask for, in a real browser."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from ..support import seed
+from ..support.seed import Run
+from ..support.served import Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from ..support.browser import Tab
+
+Point = tuple[int, float]
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page whose modules can be imported."""
+    from ..support.browser import open_tab
+
+    with open_tab(browser, server.url) as tab:
+        yield tab.show()
+
+
+def answer(points: list[Point], start: int, width: int) -> dict[str, Any]:
+    """Return what `/series` answers of a run's only metric, from `start` on."""
+    held: dict[int, list[float]] = {}
+    for place, value in points:
+        if place >= start:
+            held.setdefault((place - start) // width, []).append(value)
+    columns = {
+        "bucket": list(held),
+        "min": [min(values) for values in held.values()],
+        "max": [max(values) for values in held.values()],
+        "mean": [sum(values) / len(values) for values in held.values()],
+        "count": [len(values) for values in held.values()],
+    }
+    series = [{"run": "r", "name": "loss", "source": "s", "tags": {}, **columns}] if held else []
+    return {"axis": "step", "start": start, "width": width, "series": series}
+
+
+_GROW = """
+async ([first, tails]) => {
+  const { makeHistory, replaceTail } = await import("/static/history.js");
+  const history = makeHistory(first, "loss");
+  for (const [from, width, tail] of tails) {
+    if (width === history.width) replaceTail(history, tail, "loss", from);
+  }
+  return history;
+}
+"""
+
+
+def test_a_history_that_grew_by_tails_is_the_one_that_would_be_loaded_at_once(page: Page) -> None:
+    chance = random.Random(1)
+    points = [(step, chance.gauss(0, 1)) for step in range(7, 9000) if chance.random() < 0.7]
+    known, width, tails = 900, 1, []
+    first = answer(points[:known], 7, width)
+    while known < len(points):
+        changed = points[known][0]
+        known += chance.randrange(1, 400)
+        from_bucket = (changed - 7) // width
+        tail = answer(points[:known], 7 + from_bucket * width, width)
+        tails.append([from_bucket, width, tail])
+        while (points[:known][-1][0] - 7) // width >= 2000:
+            width *= 2
+    history = page.evaluate(_GROW, [first, tails])
+    expected = answer(points, 7, history["width"])["series"][0]
+    (line,) = history["lines"]
+    assert history["width"] == width > 1
+    assert len(line["bucket"]) <= 2000
+    for column in ("bucket", "min", "max", "count"):
+        assert line[column] == expected[column]
+    assert line["mean"] == pytest.approx(expected["mean"])
+
+
+def test_smoothing_does_not_pull_towards_zero_and_goes_on_behind_gaps(page: Page) -> None:
+    smooth = "async ([values, weight]) => (await import('/static/frame.js')).smooth(values, weight)"
+    assert page.evaluate(smooth, [[3, 3, None, 3], 0.9]) == pytest.approx([3, 3, None, 3])
+    first, second = page.evaluate(smooth, [[1, 2], 0.5])
+    assert (first, second) == pytest.approx((1, (0.25 * 1 + 0.5 * 2) / 0.75))
+    assert page.evaluate(smooth, [[1, 2], 0]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        ("number(0.123456789)", "0.12346"),
+        ("number(0)", "0"),
+        ("number(-1234567.8)", "-1,234,600"),
+        ("number(12345678)", "1.2346e7"),
+        ("number(0.00001)", "1e-5"),
+        ("number(null)", "–"),
+        ("duration(250)", "250 ms"),
+        ("duration(59_900)", "1 min"),
+        ("duration(3_600_000)", "1 h"),
+        ("duration(90_061_000)", "1 d 1 h"),
+        ("duration(125_000)", "2 min 5 s"),
+        ("plural(1, 'run')", "1 run"),
+        ("plural(1200, 'run')", "1,200 runs"),
+        ("ago(Date.now() - 65_000)", "1 min ago"),
+        ("ago(0)", "1970-01-01"),
+        ("gpus({gpu_count: 8, gpu_name: 'MI300X'})", "8 × MI300X"),
+        ("gpus({gpu_count: null})", "–"),
+        ("gpus({gpu_count: 0})", "none"),
+    ],
+)
+def test_numbers_are_written_as_people_read_them(page: Page, call: str, text: str) -> None:
+    assert page.evaluate(f"async () => (await import('/static/format.js')).{call}") == text
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("train/loss", "train"),
+        ("a/b/c", "a/b"),
+        ("optim.lr", "optim"),
+        ("a.b/c", "a.b"),
+        ("loss", ""),
+        (".hidden", ""),
+        ("primus_lens.gpu.0.power", "primus_lens"),
+    ],
+)
+def test_metrics_are_grouped_by_what_stands_before_their_names(
+    page: Page, name: str, group: str
+) -> None:
+    assert (
+        page.evaluate("async (name) => (await import('/static/board.js')).groupOf(name)", name) == group
+    )
+
+
+def test_only_charts_in_sight_are_loaded_and_then_only_what_is_new(
+    tab: Tab, server: Server, runs: list[Run]
+) -> None:
+    run = next(run for run in runs if run.outcome == "running")
+    asked: list[dict[str, list[str]]] = []
+
+    def note(request: Any) -> None:
+        address = urlsplit(request.url)
+        if address.path == "/api/v1/series":
+            asked.append(parse_qs(address.query))
+
+    tab.page.on("request", note)
+    page = tab.show(f"/run/{run.key}")
+    tab.chart("train/loss").get_by_role("listitem").wait_for()
+    assert sum(query["metric"].count("train/loss") for query in asked) == 1
+    point = {"name": "train/loss", "value": 77.5, "step": run.done, "timestamp": time.time(), "tags": {}}
+    body = {"source": "wandb", "workload_uid": run.workload, "run_id": run.run_id, "metrics": [point]}
+    seed.post(server.url, [("metrics", body)])
+    tab.chart("train/loss").get_by_text("77.5").wait_for()
+    _, tail = [query for query in asked if "train/loss" in query["metric"]]
+    assert int(tail["start"][0]) == run.done
+    system = "primus_lens.system.cpu_percent"
+    assert not any(system in query["metric"] for query in asked)
+    page.get_by_text("System", exact=True).click()
+    tab.chart(system).scroll_into_view_if_needed()
+    tab.chart(system).get_by_role("listitem").wait_for()
