@@ -72,7 +72,7 @@ def runs() -> list[seed.Run]:
 def server(runs: list[seed.Run], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A processor, a process of its own, that has those runs."""
     folder = tmp_path_factory.mktemp("processor")
-    store = SqliteStore(folder / "processor.db")
+    store = open_store(str(folder / "processor.db"))
     for run in runs:
         # However slow the tests are, it is still heard of.
         seed.put(store, run, time.time() + 3600 if run.outcome == "running" else None)
