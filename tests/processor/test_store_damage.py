@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -176,9 +177,9 @@ def test_a_server_over_a_damaged_database_refuses_for_now_and_overwrites_nothing
         assert post(server, json.dumps(bodies.metrics(*points)).encode()) == 200
         assert server.stop() == 0
     path = tmp_path / "processor.db"
-    good = path.read_bytes()
-    for start in range(len(good) // 2, len(good) - PAGE, PAGE):
-        overwrite(path, start, b"\xff" * PAGE)
+    with closing(sqlite3.connect(path)) as connection:
+        ((root,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'point'")
+    overwrite(path, (root - 1) * PAGE, b"\xff" * PAGE)
     damaged = path.read_bytes()
     with served(tmp_path) as server:
         more = [bodies.point(step=step) for step in range(500, 3000)]

@@ -118,8 +118,12 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
 
 def test_damage_within_is_said_by_the_question_that_meets_it(tmp_path: Path) -> None:
     path = make(tmp_path / "db")
-    data = path.read_bytes()
-    path.write_bytes(data[:4096] + b"\xff" * (len(data) - 4096))
+    with closing(sqlite3.connect(path)) as connection:
+        roots = [page for (page,) in connection.execute("SELECT rootpage FROM sqlite_master")]
+    data = bytearray(path.read_bytes())
+    for page in roots:
+        data[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    path.write_bytes(data)
     with closing(SqliteStore(path)) as store:
         with pytest.raises(StoreError, match="damaged"):
             store.points("w")
