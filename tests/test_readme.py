@@ -12,6 +12,7 @@ from primus_lens_wandb_exporter.settings import Settings
 from .support.scripts import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+PROCESSOR = (REPOSITORY / "docs" / "processor.md").read_text(encoding="utf-8")
 
 
 def settings_table(settings: Any = Settings) -> str:
@@ -26,7 +27,7 @@ def settings_table(settings: Any = Settings) -> str:
 
 def test_the_processors_settings_table_is_that_of_the_code() -> None:
     marks = r"<!-- processor settings -->\n(.*?)\n<!-- /processor settings -->"
-    (table,) = re.findall(marks, README, re.DOTALL)
+    (table,) = re.findall(marks, PROCESSOR, re.DOTALL)
     assert table == settings_table(ProcessorSettings)
 
 
@@ -38,10 +39,10 @@ def test_the_settings_table_is_that_of_the_code() -> None:
 def test_every_variable_the_readme_names_exists() -> None:
     both = (*fields(Settings), *fields(ProcessorSettings))
     known = {setting.metadata["variable"] for setting in both}
-    named = set(re.findall(r"\bPRIMUS_LENS_[A-Z_]*[A-Z]\b", README))
+    named = set(re.findall(r"\bPRIMUS_LENS_[A-Z_]*[A-Z]\b", README + PROCESSOR))
     assert named <= known
-    short = {name.rpartition("PRIMUS_LENS_WANDB_")[2] for name in known}
-    mentioned = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", README))
+    short = {re.sub("PRIMUS_LENS_(WANDB|PROCESSOR)_", "", name) for name in known}
+    mentioned = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", README + PROCESSOR))
     assert mentioned <= known | short
 
 
@@ -53,7 +54,8 @@ def test_every_file_the_readme_names_exists() -> None:
         name
         for name in named
         if not any(
-            (folder / name).exists() for folder in (REPOSITORY, package, REPOSITORY / "sitecustomize")
+            (folder / name).exists()
+            for folder in (REPOSITORY, package, package / "processor", REPOSITORY / "sitecustomize")
         )
     }
     assert not missing
