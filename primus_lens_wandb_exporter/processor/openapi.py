@@ -73,6 +73,7 @@ def describe(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": {**schemas, "Refusal": _ERROR},
+            "responses": {str(status): _describe_refusal(status) for status in _REASONS},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -86,7 +87,7 @@ def _describe_operation(one: Endpoint) -> dict[str, Any]:
         "operationId": _name(one),
         "responses": {
             "200": {"description": "It went well.", "content": {one.media: {"schema": _form(one)}}},
-            **{str(status): _describe_refusal(status) for status in refusals},
+            **{str(status): {"$ref": f"#/components/responses/{status}"} for status in refusals},
         },
     }
     parameters = [*_path_parameters(one), *map(_describe_parameter, one.parameters)]

@@ -150,6 +150,10 @@ def test_a_stop_ends_the_streams_and_does_not_wait_for_them(tmp_path: Path) -> N
         server.process.send_signal(signal.SIGTERM)
         assert stream.rest() == []
         assert server.process.wait(20) == 0  # waiting for the stream would take longer
+        assert server.wait() == 0
+    first, *rest = server.lines
+    assert "everyone on this machine" in first
+    assert len(rest) == len(server.access_log) == 1  # nothing is complained of
 
 
 def test_a_client_that_goes_is_forgotten(tmp_path: Path) -> None:
