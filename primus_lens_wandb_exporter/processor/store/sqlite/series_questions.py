@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 PLACES = {  # on each axis: of a point, of a series' first and of its last point
@@ -22,14 +24,14 @@ AND (:names = '[]' OR series.name IN (SELECT value FROM json_each(:names)))
 DENSE = """
 SELECT :series, n, min(value), max(value), avg(value), count(*) FROM temp.bucket CROSS JOIN point
 ON series_id = :series AND step >= :start + n * :width AND step < :start + (n + 1) * :width
-WHERE n < :buckets GROUP BY n
+WHERE n < :buckets GROUP BY n ORDER BY n
 """
 
 SPARSE = """
 SELECT series_id, ({place} - :start) / :width AS bucket, min(value), max(value), avg(value), count(*)
 FROM series JOIN run ON run.id = series.run JOIN point ON series_id = series.id
 WHERE series.id IN (SELECT value FROM json_each(:sparse)) AND {place} BETWEEN :start AND :end
-GROUP BY series_id, bucket
+GROUP BY series_id, bucket ORDER BY series_id, bucket
 """
 
 COLUMNS = ("bucket", "min", "max", "mean", "count")
@@ -57,14 +59,13 @@ def ask_series(
     found = {row[0]: dict(zip(("run", "name", "source", "tags"), row[2:])) for row in rows}
     dense = [row[0] for row in rows if axis == "step" and row[1] >= ENOUGH * buckets]
     asked = {"start": start, "end": end, "width": width, "buckets": buckets}
-    columns: dict[int, list[list[Any]]] = {}
-    for identity, *cells in _read_buckets(connection, axis, dense, sorted({*found} - {*dense}), asked):
-        for column, cell in zip(columns.setdefault(identity, [[] for _ in COLUMNS]), cells):
-            column.append(cell)
-    return [
-        {**found[identity], "tags": json.loads(found[identity]["tags"]), **dict(zip(COLUMNS, mine))}
-        for identity, mine in columns.items()
-    ]
+    read = _read_buckets(connection, axis, dense, sorted({*found} - {*dense}), asked)
+    series = []
+    for identity, cells in groupby(read, key=itemgetter(0)):
+        _, *columns = map(list, zip(*cells))
+        tags = json.loads(found[identity]["tags"])
+        series.append({**found[identity], "tags": tags, **dict(zip(COLUMNS, columns))})
+    return series
 
 
 def ask_extent(
