@@ -173,3 +173,8 @@ def test_a_delivery_that_cannot_be_stored_leaves_nothing_behind(store: Store, ba
     assert not isinstance(caught.value, (Full, StoreError))
     assert store.workloads() == {"workloads": [], "total_count": 0}
     assert store.write([delivery("good", curve("loss", 1))]) == [True]
+
+
+def test_a_question_may_hold_what_no_name_does(store: Store) -> None:
+    store.write([delivery("a", curve("loss", 1))])
+    assert store.points("w\0") == store.points("w", names=["\0"]) == store.sources("\0") == []

@@ -16,7 +16,7 @@ from typing import Any
 
 from .delivery import wait_until
 
-PROGRAMS = max(glob.glob("/usr/lib/postgresql/*/bin"), default="")
+PROGRAMS = max(glob.glob("/usr/lib/postgresql/1[5-9]/bin"), default="")
 MISSING = "" if PROGRAMS else "needs PostgreSQL: apt-get install postgresql"
 HBA = "local all locked scram-sha-256\nlocal all all trust\n"  # `locked` needs its password
 QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses=")

@@ -23,7 +23,8 @@ OLDEST = 15  # version of PostgreSQL
 LOCK = 0x504C5450  # "PLTP": whose advisory locks these are
 MIGRATING, NUMBERING, KEEPING = range(3)
 PATIENCE = 10  # seconds to wait for a connection
-USUAL = {
+USUAL = {  # of what libpq knows
+    "application_name": "primus-lens-wandb",
     "connect_timeout": PATIENCE,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -63,8 +64,7 @@ def read_url(url: str) -> dict[str, Any]:
             f"cannot use the database {show(url)}: expected "
             "postgresql://user:password@host:port/database, with what libpq knows behind a ?"
         ) from None
-    own = {"client_encoding": "UTF8", "application_name": "primus-lens-wandb"}
-    return {**USUAL, **own, **{name: value for name, value in given.items() if name not in own}}
+    return {**USUAL, **given, "client_encoding": "UTF8"}
 
 
 def open_database(url: str) -> dict[str, Any]:
