@@ -85,7 +85,22 @@ def test_a_chart_moves_when_points_arrive_and_the_page_is_not_loaded_again(
     log(server.url, run, "train/new", run.done, 55.125)
     tab.chart("train/new").get_by_text("55.125").wait_for()
     assert page.evaluate("() => window.sameDocument") is True
-    tab.shoot("run")
+
+
+def test_of_a_chart_that_moves_only_the_end_is_asked_for(
+    tab: Tab, server: Server, runs: list[Run]
+) -> None:
+    run = of_state(runs, "running")[1]
+    page = tab.show(f"/run/{run.key}")
+    tab.chart("train_loss_step").get_by_role("listitem").wait_for()
+    page.get_by_text("Live", exact=True).wait_for()
+    tab.asked.clear()
+    log(server.url, run, "train_loss_step", run.done, 77.25)
+    tab.chart("train_loss_step").get_by_text("77.25").wait_for()
+    with page.expect_request(lambda request: "metric=train_loss_step" in request.url):
+        log(server.url, run, "train_loss_step", run.done + 1, 88.5)
+    curves = [url for url in tab.asked if "metric=train_loss_step" in url]
+    assert all("width=" in url for url in curves)
 
 
 def test_where_nan_was_logged_the_chart_has_a_mark(tab: Tab, runs: list[Run]) -> None:
@@ -183,7 +198,9 @@ def places(runs: list[Run]) -> dict[str, tuple[str, str]]:
     some = ",".join(one.key for one in runs[:4])
     return {
         "list": ("/", "12 runs"),
+        "workloads": ("/workloads", "pretraining-00"),
         "run": (run, "train/loss"),
+        "run-smoothed": (f"{run}?axis=relative&smooth=0.6&log=1", "train/loss"),
         "config": (f"{run}?tab=config", "optimizer.lr"),
         "evidence": (f"{run}?tab=evidence", "AMD Instinct MI300X"),
         "logs": (f"{run}?tab=logs", "checkpoint"),
@@ -196,7 +213,8 @@ def places(runs: list[Run]) -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize(
     "view",
-    ["list", "run", "config", "evidence", "logs", "compare", "side-by-side", "configs", "choose"],
+    """list workloads run run-smoothed config evidence logs
+    compare side-by-side configs choose""".split(),
 )
 def test_nothing_bars_people_from_a_view_and_400_pixels_are_wide_enough(
     tab: Tab, runs: list[Run], view: str

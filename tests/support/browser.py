@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    TimeoutError,
+    sync_playwright,
+)
 
 from .scripts import REPOSITORY
 
@@ -17,6 +25,11 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 MISSING = "chromium is missing: apt install chromium"
 SCREENSHOTS = REPOSITORY / "screenshots"
 WIDE, NARROW = (1280, 900), (400, 800)  # pixels
+
+_HIGHEST = 6000  # pixels of a picture
+_DRAWN = """() => [...document.querySelectorAll(".plot")].every(
+  (plot) => !plot.offsetParent || (plot.firstChild && !plot.textContent.startsWith("Loading"))
+)"""
 
 _QUIET = [
     "--no-sandbox",
@@ -35,13 +48,15 @@ class Tab:
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
-        self.outside: list[str] = []  # addresses of another origin that were asked for
+        self.asked: list[str] = []  # addresses
+        self.outside: list[str] = []  # those of another origin
         self.errors: list[str] = []  # of the console, and exceptions that nobody caught
         page.on("request", self._note_request)
         page.on("console", self._note_console)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _note_request(self, request: Request) -> None:
+        self.asked.append(request.url)
         address = urlsplit(request.url)
         if address.scheme not in ("data", "blob") and not request.url.startswith(f"{self.url}/"):
             self.outside.append(request.url)
@@ -60,9 +75,16 @@ class Tab:
         self.errors = [error for error in self.errors if text not in error]
 
     def shoot(self, name: str) -> None:
-        """Keep a picture of it in a folder that git ignores."""
+        """Keep a picture of all of it, its charts drawn, in a folder that git ignores."""
         SCREENSHOTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        before = self.page.viewport_size
+        assert before is not None
+        height = self.page.evaluate("() => document.documentElement.scrollHeight")
+        self.resize((before["width"], max(before["height"], min(height, _HIGHEST))))
+        with suppress(TimeoutError):  # some wait for a server that is away
+            self.page.wait_for_function(_DRAWN, timeout=3000)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        self.resize((before["width"], before["height"]))
 
     def chart(self, metric: str) -> Locator:
         """Return the figure of a metric."""

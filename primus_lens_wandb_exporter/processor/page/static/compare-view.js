@@ -65,7 +65,7 @@ class Comparison {
     this.element = h(
       "div",
       { class: "compare" },
-      h("div", { class: "title" }, h("p", {}, h("a", { href: "#/" }, "All runs")), h("h1", {}, "Compare runs")),
+      h("h1", {}, "Compare runs"),
       this.#chooser.element,
       h("div", { class: "comparison" }, this.#trouble, this.#empty, this.#body),
     );
