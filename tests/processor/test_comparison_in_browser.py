@@ -78,9 +78,12 @@ def test_charts_lie_over_one_another_and_go_back_and_forth_with_the_tables(
 ) -> None:
     page = tab.show(compare(*runs[:3], tab="charts"))
     tab.chart("train/loss").scroll_into_view_if_needed()
-    tab.chart("train/loss").get_by_text(runs[2].name).wait_for()
-    legend = tab.chart("train/loss").locator(".legend .label").all_inner_texts()
-    assert legend == [run.name for run in runs[:3]]
+    labels = tab.chart("train/loss").locator(".legend .label")
+    labels.nth(2).wait_for()
+    assert labels.all_inner_texts() == [run.name for run in runs[:3]]
+    marked = tab.chart("train/loss").locator(".marked").inner_text()
+    assert "NaN" in marked
+    assert runs[2].name in marked
     page.get_by_role("tab", name="Config").click()
     page.get_by_role("region", name="Configs side by side").wait_for()
     page.get_by_role("tab", name="Charts").click()

@@ -87,22 +87,6 @@ def test_a_chart_moves_when_points_arrive_and_the_page_is_not_loaded_again(
     assert page.evaluate("() => window.sameDocument") is True
 
 
-def test_of_a_chart_that_moves_only_the_end_is_asked_for(
-    tab: Tab, server: Server, runs: list[Run]
-) -> None:
-    run = of_state(runs, "running")[1]
-    page = tab.show(f"/run/{run.key}")
-    tab.chart("train_loss_step").get_by_role("listitem").wait_for()
-    page.get_by_text("Live", exact=True).wait_for()
-    tab.asked.clear()
-    log(server.url, run, "train_loss_step", run.done, 77.25)
-    tab.chart("train_loss_step").get_by_text("77.25").wait_for()
-    with page.expect_request(lambda request: "metric=train_loss_step" in request.url):
-        log(server.url, run, "train_loss_step", run.done + 1, 88.5)
-    curves = [url for url in tab.asked if "metric=train_loss_step" in url]
-    assert all("width=" in url for url in curves)
-
-
 def test_where_nan_was_logged_the_chart_has_a_mark(tab: Tab, runs: list[Run]) -> None:
     page = tab.show(f"/run/{of_state(runs, 'failed')[0].key}")
     for name, marked in (("train/loss", True), ("train/grad_norm", False)):

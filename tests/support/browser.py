@@ -48,15 +48,13 @@ class Tab:
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
         self.url = url
-        self.asked: list[str] = []  # addresses
-        self.outside: list[str] = []  # those of another origin
+        self.outside: list[str] = []  # addresses of another origin that were asked for
         self.errors: list[str] = []  # of the console, and exceptions that nobody caught
         page.on("request", self._note_request)
         page.on("console", self._note_console)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def _note_request(self, request: Request) -> None:
-        self.asked.append(request.url)
         address = urlsplit(request.url)
         if address.scheme not in ("data", "blob") and not request.url.startswith(f"{self.url}/"):
             self.outside.append(request.url)

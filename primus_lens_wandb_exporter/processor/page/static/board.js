@@ -182,9 +182,10 @@ export class Board {
   #marksOf(name) {
     const { axis } = this.#options;
     return (this.#marks.get(name) ?? []).map((mark) => {
-      const started = this.#runs.get(mark.run)?.run.started ?? null;
-      const since = started === null ? null : mark.timestamp - started;
-      return { x: { step: mark.step, time: mark.timestamp, relative: since }[axis], value: mark.value };
+      const { run } = this.#runs.get(mark.run);
+      const since = run.started === null ? null : mark.timestamp - run.started;
+      const x = { step: mark.step, time: mark.timestamp, relative: since }[axis];
+      return { x, value: mark.value, label: this.#keys.size > 1 ? runName(run) : "" };
     });
   }
 

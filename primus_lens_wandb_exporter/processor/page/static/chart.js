@@ -52,7 +52,7 @@ export class Chart {
     if (!this.#plot) fill(this.#canvas, h("p", { class: "empty" }, text));
   }
 
-  /** Draw: `options` has axis, range, smoothing, log; `marks` are `[{x, value}]` of what is no number. */
+  /** Draw: `options` has axis, range, smoothing, log; `marks` are `[{x, value, label}]` of what is no number. */
   draw(history, options, marks = []) {
     this.#asleep = false;
     this.#history = history;

@@ -83,7 +83,7 @@ export class Chooser {
       keys.length > 1 && h("li", {}, h("button", { type: "button", onclick: () => this.#clear() }, "Take all out")),
     );
     fill(this.#list, this.#found.map((run) => this.#option(run, keys.includes(run.key), full)));
-    if (focused) this.element.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
+    if (focused) this.element.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   }
 
   /** Load nothing more. */

@@ -215,8 +215,10 @@ class Comparison {
     if (this.#board) this.#update();
   }
 
-  /** A run that is not heard of any more has crashed, of which nobody tells. */
+  /** A run that is not heard of any more has crashed, of which nobody tells; others have begun. */
   #look() {
+    if (document.hidden) return;
+    this.#chooser.load();
     for (const { run } of this.#compared()) if (run.state === "running") this.#changed.add(run.key);
     if (this.#changed.size) this.#soon();
   }

@@ -16,10 +16,10 @@ export function rowAt(look, line, at) {
   return row(look, line.mean[at], spread);
 }
 
-/** What the triangles of a chart stand for; null if there are none. */
+/** What the triangles of a chart stand for, and whose they are if they have labels; null if there are none. */
 export function marksRow(marks) {
-  const seen = [...new Set(marks.map((mark) => mark.value))].join(", ");
-  return seen ? h("li", { class: "marked" }, `▲ ${seen}`, h("b", {}, `× ${marks.length}`)) : null;
+  const [values, labels] = ["value", "label"].map((field) => [...new Set(marks.map((mark) => mark[field]))].join(", "));
+  return values ? h("li", { class: "marked" }, `▲ ${values}`, h("b", {}, `× ${marks.length}`), labels) : null;
 }
 
 function row({ index, label }, value, spread) {
