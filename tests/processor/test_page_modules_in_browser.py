@@ -149,13 +149,27 @@ def test_only_charts_in_sight_are_loaded_and_then_only_what_is_new(
         if address.path == "/api/v1/series":
             asked.append(parse_qs(address.query))
 
+    def log(value: float, step: int) -> None:
+        point = {
+            "name": "train/loss",
+            "value": value,
+            "step": step,
+            "timestamp": time.time(),
+            "tags": {},
+        }
+        body = {
+            "source": "wandb",
+            "workload_uid": run.workload,
+            "run_id": run.run_id,
+            "metrics": [point],
+        }
+        seed.post(server.url, [("metrics", body)])
+
     tab.page.on("request", note)
     page = tab.show(f"/run/{run.key}")
     tab.chart("train/loss").get_by_role("listitem").wait_for()
     assert sum(query["metric"].count("train/loss") for query in asked) == 1
-    point = {"name": "train/loss", "value": 77.5, "step": run.done, "timestamp": time.time(), "tags": {}}
-    body = {"source": "wandb", "workload_uid": run.workload, "run_id": run.run_id, "metrics": [point]}
-    seed.post(server.url, [("metrics", body)])
+    log(77.5, run.done)
     tab.chart("train/loss").get_by_text("77.5").wait_for()
     _, tail = [query for query in asked if "train/loss" in query["metric"]]
     assert int(tail["start"][0]) == run.done
@@ -164,3 +178,14 @@ def test_only_charts_in_sight_are_loaded_and_then_only_what_is_new(
     page.get_by_text("System", exact=True).click()
     tab.chart(system).scroll_into_view_if_needed()
     tab.chart(system).get_by_role("listitem").wait_for()
+    began = round(run.started * 1000)
+    # What comes behind the range that is shown is not asked for.
+    for axis, shown in (("step", "0..50"), ("time", f"{began - 9000}..{began + 9000}")):
+        tab.show(f"/run/{run.key}?axis={axis}&range={shown}&metric=train/loss")
+        page.reload()
+        tab.chart("train/loss").get_by_role("listitem").wait_for()
+        asked.clear()
+        step = run.done + len(axis)
+        log(88.5, step)
+        page.get_by_text(f"step {step}").wait_for()
+        assert asked == []

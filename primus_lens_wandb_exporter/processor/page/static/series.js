@@ -80,10 +80,18 @@ export class SeriesSource {
     if (!steps.size) return this.#ready().length && this.#later(); // what failed is tried again
     for (const name of this.#fetching) if (!this.#histories.has(name)) this.#due.set(name, -1);
     for (const [name, history] of this.#histories) {
-      const due = this.#due.get(name) ?? Infinity;
-      this.#due.set(name, Math.min(due, firstTouched(history, steps)));
+      const first = firstTouched(history, steps);
+      if (!this.#isShown(name, history.start + first * history.width)) continue;
+      this.#due.set(name, Math.min(first, this.#due.get(name) ?? Infinity));
     }
     this.#later();
+  }
+
+  /** Whether what is added, from this place on, is in the range that was chosen. */
+  #isShown(name, place) {
+    if (!this.#range) return true;
+    const first = this.#axis === "step" ? place : (this.#extent(name, this.#axis)?.[1] ?? place);
+    return first <= this.#range[1];
   }
 
   /** Load nothing more. */
