@@ -7,15 +7,31 @@ import asyncio
 import pytest
 
 from primus_lens_wandb_exporter.processor.ingest import room as rooms
-from primus_lens_wandb_exporter.processor.ingest.room import Place, Room
+from primus_lens_wandb_exporter.processor.ingest.room import BrokenOff, Place, Room
 from primus_lens_wandb_exporter.processor.refusal import Refusal
 
 
-def arriving(room: Room, size: int) -> tuple[Place, asyncio.Future[bytes]]:
-    place, arrival = Place(room), asyncio.Future[bytes]()
-    place.arrive(arrival)
-    place.take(size)
-    return place, arrival
+class Body:
+    """A body that arrives and arrives."""
+
+    def __init__(self, room: Room) -> None:
+        self.place = Place(room)
+        self.reading = asyncio.ensure_future(self._read())
+
+    async def _read(self) -> None:
+        with self.place.arriving():
+            await asyncio.Event().wait()
+
+    @classmethod
+    async def begin(cls, room: Room, size: int) -> Body:
+        body = cls(room)
+        await asyncio.sleep(0)
+        body.place.take(size)
+        return body
+
+    async def is_broken_off(self) -> bool:
+        await asyncio.wait([self.reading], timeout=0)
+        return self.reading.done() and isinstance(self.reading.exception(), BrokenOff)
 
 
 @pytest.fixture
@@ -45,10 +61,10 @@ def test_more_than_there_is_room_for_is_refused_for_now() -> None:
 def test_those_that_are_fast_need_not_give_way() -> None:
     async def run() -> None:
         room = Room(100)
-        _, arrival = arriving(room, 60)
+        body = await Body.begin(room, 60)
         with pytest.raises(Refusal):
             Place(room).take(60)
-        assert not arrival.cancelled()
+        assert not await body.is_broken_off()
 
     asyncio.run(run())
 
@@ -57,12 +73,12 @@ def test_those_that_are_fast_need_not_give_way() -> None:
 def test_of_the_slow_those_that_began_first_give_way_and_no_more_than_need_be() -> None:
     async def run() -> None:
         room = Room(100)
-        places = [arriving(room, 30) for _ in range(3)]
+        bodies = [await Body.begin(room, 30) for _ in range(3)]
         Place(room).take(60)
-        assert [place.gave_way for place, _ in places] == [True, True, False]
-        assert [arrival.cancelled() for _, arrival in places] == [True, True, False]
-        for place, _ in places:
-            place.leave()
+        assert [body.place.gave_way for body in bodies] == [True, True, False]
+        assert [await body.is_broken_off() for body in bodies] == [True, True, False]
+        for body in bodies:
+            body.place.leave()
         assert room.free == 40
 
     asyncio.run(run())
@@ -72,8 +88,11 @@ def test_of_the_slow_those_that_began_first_give_way_and_no_more_than_need_be() 
 def test_what_has_arrived_keeps_its_place() -> None:
     async def run() -> None:
         room = Room(100)
-        place, _ = arriving(room, 60)
-        place.arrived()
+        place = Place(room)
+        with place.arriving():
+            place.take(60)
+        place.break_off()  # too late
+        await asyncio.sleep(0)
         with pytest.raises(Refusal):
             Place(room).take(60)
         assert not place.gave_way
@@ -85,9 +104,32 @@ def test_what_has_arrived_keeps_its_place() -> None:
 def test_the_one_that_began_first_does_not_give_way_to_itself() -> None:
     async def run() -> None:
         room = Room(100)
-        first, _ = arriving(room, 60)
-        arriving(room, 40)
+        first = await Body.begin(room, 60)
+        await Body.begin(room, 40)
         with pytest.raises(Refusal):
-            first.take(10)
+            first.place.take(10)
 
     asyncio.run(run())
+
+
+def test_who_is_broken_off_by_others_is_not_told_that_it_was_slow() -> None:
+    async def run() -> None:
+        body = await Body.begin(Room(100), 1)
+        body.reading.cancel()
+        await asyncio.wait([body.reading], timeout=1)
+        assert body.reading.cancelled()
+
+    asyncio.run(run())
+
+
+def test_a_task_that_was_broken_off_goes_on() -> None:
+    async def run() -> str:
+        place = Place(Room(100))
+        asyncio.get_running_loop().call_soon(place.break_off)
+        with pytest.raises(BrokenOff), place.arriving():
+            await asyncio.Event().wait()
+        async with asyncio.Lock():
+            await asyncio.wait_for(asyncio.sleep(0), 30)
+        return "went on"
+
+    assert asyncio.run(run()) == "went on"

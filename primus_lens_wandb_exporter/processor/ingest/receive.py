@@ -21,7 +21,7 @@ from ..store import Busy, Delivery, Full, StoreError
 from ..store.writer import Writer
 from .body import read_body
 from .decode import Origin, decode, identify
-from .room import Place, Room
+from .room import BrokenOff, Place, Room
 
 _log = logging.getLogger(__name__)
 _RETRY_BUSY = 1  # seconds
@@ -65,19 +65,18 @@ class Ingest:
         return answer(outcome)
 
     async def _read(self, request: Request, place: Place) -> bytes:
-        reading = asyncio.ensure_future(read_body(request, self._settings.max_body, place))
-        place.arrive(reading)
+        timer = asyncio.get_running_loop().call_later(self._settings.body_timeout, place.break_off)
         try:
-            await asyncio.wait([reading], timeout=self._settings.body_timeout)
-            if reading.done() and not place.gave_way:
-                return reading.result()
+            with place.arriving():
+                return await read_body(request, self._settings.max_body, place)
+        except BrokenOff:
+            if place.gave_way:
+                error = "the body was slow, and others needed its room"
+                raise refuse_for_now(429, "slow", error, _RETRY_BUSY) from None
+            error = "the body did not arrive in time"
+            raise Refusal(408, "slow", error, {"Connection": "close"}) from None
         finally:
-            place.arrived()
-            reading.cancel()
-        if place.gave_way:
-            error = "the body was slow, and others needed its room"
-            raise refuse_for_now(429, "slow", error, _RETRY_BUSY)
-        raise Refusal(408, "slow", "the body did not arrive in time", {"Connection": "close"})
+            timer.cancel()
 
     async def _store(self, parts: Mapping[str, Delivery]) -> dict[str, dict[str, Any] | Refusal]:
         """Return what is to be said of each part when it is stored, or why it is not.

@@ -6,11 +6,16 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..refusal import refuse_for_now
 
 SLOW = 1.0  # seconds; what takes longer to arrive gives way, so that none does that needs no longer
 _RETRY = 1  # seconds
+
+
+class BrokenOff(Exception):
+    """A body was not read to its end."""
 
 
 class Room:
@@ -42,7 +47,28 @@ class Place:
         self._room = room
         self._size = 0
         self._began = time.monotonic()
-        self._arrival: asyncio.Future[bytes] | None = None
+        self._reader: asyncio.Task[Any] | None = None
+        self._broken_off = False
+
+    @contextmanager
+    def arriving(self) -> Iterator[None]:
+        """Read the body inside of this, in one task: until it has arrived, it can be broken off.
+
+        Raises:
+            BrokenOff: it was.
+        """
+        reader = self._reader = asyncio.current_task()
+        self._room.arriving[self] = None
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not self._broken_off:
+                raise
+            getattr(reader, "uncancel", int)()  # Python 3.11 counts
+            raise BrokenOff from None
+        finally:
+            self._reader = None
+            self._room.arriving.pop(self, None)
 
     def take(self, size: int) -> None:
         """Take room for `size` more bytes, if need be that of bodies that are slow.
@@ -60,18 +86,8 @@ class Place:
 
     def leave(self) -> None:
         """Free what was taken."""
-        self.arrived()
         self._room.free += self._size
         self._size = 0
-
-    def arrive(self, arrival: asyncio.Future[bytes]) -> None:
-        """Note the task that reads the body: until it has arrived, it may have to give way."""
-        self._arrival = arrival
-        self._room.arriving[self] = None
-
-    def arrived(self) -> None:
-        """Let the body keep its place from now on."""
-        self._room.arriving.pop(self, None)
 
     @property
     def is_slow(self) -> bool:
@@ -79,8 +95,14 @@ class Place:
         return time.monotonic() - self._began >= SLOW
 
     def give_way(self) -> None:
-        """Break off the reading and leave."""
+        """Leave at once, and break off the reading."""
         self.gave_way = True
+        self._room.arriving.pop(self, None)
         self.leave()
-        if self._arrival is not None:
-            self._arrival.cancel()
+        self.break_off()
+
+    def break_off(self) -> None:
+        """End the reading where it waits, if it still does."""
+        if self._reader is not None:
+            self._broken_off = True
+            self._reader.cancel()
