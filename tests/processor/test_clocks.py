@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from primus_lens_wandb_exporter.processor.store import Store, Stored
 from primus_lens_wandb_exporter.processor.store.clocks import LONGEST_WAY, believe, earliest
 
 from ..support import bodies
 from ..support.embedded import Embedded
+from .deliveries import delivery
 
 NEVER_SET = 86_400.0  # Unix seconds: a day after the clock's beginning
 AHEAD = 3_800_000_000.0  # in 2090
@@ -72,3 +74,10 @@ def test_a_run_that_was_long_on_its_way_keeps_its_times(taker: Embedded) -> None
     taker.post("logs", body)
     (run,) = taker.get("/runs")["runs"]
     assert (run["started"], run["ended"]) == (bodies.NOW * 1000, (bodies.NOW + 60) * 1000)
+
+
+def test_each_engine_lets_a_run_begin_when_it_can_have(store: Store) -> None:
+    points = [Stored("loss", step, stamp, 0.5) for step, stamp in enumerate((5, NOW - 9, 2 * NOW))]
+    store.write([delivery("a", points, received=NOW)])
+    (run,) = store.runs(NOW)["runs"]
+    assert (run["started"], run["last_seen"]) == (NOW - 9, NOW)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .. import Delivery
+from ..clocks import earliest
 from ..identity import run_id, series_id
 
 Points = dict[tuple[int, int], float]  # by step and time
@@ -102,7 +103,7 @@ def gather_runs(deliveries: Iterable[Delivery], grown: Mapping[Series, Growth]) 
         if delivery.entries or delivery.events:
             told.add(delivery.run_id)
         for name, stamps in times.items():
-            started = min(stamps, default=delivery.received)
+            started = earliest(stamps, delivery.received)
             number = run_id(delivery.workload, name)
             new = Run(number, delivery.workload, name, started, delivery.received)
             run = runs.setdefault(number, new)
