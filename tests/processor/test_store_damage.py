@@ -173,7 +173,7 @@ def test_of_a_damaged_write_ahead_log_all_before_the_damage_is_kept_and_the_rest
 
 def test_a_server_over_a_damaged_database_refuses_for_now_and_overwrites_nothing(tmp_path: Path) -> None:
     with served(tmp_path) as server:
-        points = [bodies.point(step=step) for step in range(2000)]
+        points = [bodies.point(step=step) for step in range(10_000)]  # in most of the pages
         assert post(server, json.dumps(bodies.metrics(*points)).encode()) == 200
         assert server.stop() == 0
     path = tmp_path / "processor.db"
@@ -182,7 +182,7 @@ def test_a_server_over_a_damaged_database_refuses_for_now_and_overwrites_nothing
     overwrite(path, (root - 1) * PAGE, b"\xff" * PAGE)
     damaged = path.read_bytes()
     with served(tmp_path) as server:
-        more = [bodies.point(step=step) for step in range(500, 3000)]
+        more = [bodies.point(step=step) for step in range(5000, 11_000)]
         assert post(server, json.dumps(bodies.metrics(*more)).encode()) == 503
         for question, status in (
             ("/ready", 503),
