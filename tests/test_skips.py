@@ -1,4 +1,4 @@
-"""A test that lacks a Debian package is skipped on a user's machine, and fails where CI installed it."""
+"""A test that lacks a package is skipped on a user's machine, and fails where CI installed it."""
 
 from __future__ import annotations
 

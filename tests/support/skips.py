@@ -10,7 +10,7 @@ from typing import TypeVar, Union
 import pytest
 
 SWITCH = "PRIMUS_LENS_TESTS_NO_SKIP"
-MENDED_BY = re.compile(r"\bapt(-get)? install\b")  # what such a skip's reason tells the user to do
+MENDED_BY = re.compile(r"\b(apt|apt-get|pip) install\b")  # what such a skip's reason tells the user to do
 
 Report = TypeVar("Report", bound=Union[pytest.TestReport, pytest.CollectReport])
 
@@ -28,7 +28,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 
 
 def judge(report: Report) -> Report:
-    """Let a skip stand unless its reason is a Debian package and the switch is on."""
+    """Let a skip stand unless its reason is something to be installed and the switch is on."""
     if os.environ.get(SWITCH) and report.skipped and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2]
         if MENDED_BY.search(reason):
