@@ -69,7 +69,7 @@ def test_pip_installs_an_armed_hook_and_uninstalls_all_of_it(
 
 
 def test_uv_installs_an_armed_hook(wheel: Path, environment: Environment) -> None:
-    uv = pytest.importorskip("uv").find_uv_bin()
+    uv = pytest.importorskip("uv", reason="pip install uv").find_uv_bin()
     command = [uv, "pip", "install", "-q", "--offline", "--no-deps", "--python"]
     subprocess.run([*command, str(environment.python), str(wheel)], check=True)
     assert_armed_once(environment)

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,15 @@ from .delivery import wait_until
 PROGRAMS = max(glob.glob("/usr/lib/postgresql/1[5-9]/bin"), default="")
 MISSING = "" if PROGRAMS else "needs PostgreSQL: apt-get install postgresql"
 HBA = "local all locked scram-sha-256\nlocal all all trust\n"  # `locked` needs its password
-QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses=")
+QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")  # a test's data may be lost
 
 
 class Postgres:
     """A server; its owner is `lens`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, settings: Sequence[str] = QUICK) -> None:
         self.folder = folder
+        self._settings = ("listen_addresses=", *settings)
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:  # it refuses to run as root
             user = pwd.getpwnam("postgres")
@@ -40,7 +41,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start it and wait until it takes connections."""
-        options = [word for setting in QUICK for word in ("-c", setting)]
+        options = [word for setting in self._settings for word in ("-c", setting)]
         self._process = subprocess.Popen(
             [f"{PROGRAMS}/postgres", "-D", str(self.folder / "data"), "-k", str(self.folder), *options],
             stdout=subprocess.DEVNULL,
@@ -86,11 +87,11 @@ class Postgres:
 
 
 @contextmanager
-def postgres_server() -> Iterator[Postgres]:
+def postgres_server(settings: Sequence[str] = QUICK) -> Iterator[Postgres]:
     """Run a server as long as it lasts, in a folder that its user may reach."""
     folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp"))
     try:
-        server = Postgres(folder)
+        server = Postgres(folder, settings)
         try:
             yield server
         finally:

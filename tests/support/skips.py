@@ -10,7 +10,9 @@ from typing import TypeVar, Union
 import pytest
 
 SWITCH = "PRIMUS_LENS_TESTS_NO_SKIP"
-MENDED_BY = re.compile(r"\b(apt|apt-get|pip) install\b")  # what such a skip's reason tells the user to do
+MENDED_BY = re.compile(
+    r"\b(apt|apt-get|pip) install\b"
+)  # what such a skip's reason tells the user to do
 
 Report = TypeVar("Report", bound=Union[pytest.TestReport, pytest.CollectReport])
 
