@@ -32,7 +32,7 @@ lint: $(VENV)/.test ## check style and types
 	@if [ -x $(BIN)/mypy ]; then $(BIN)/mypy --no-error-summary; else echo "no types checked: mypy needs Python 3.10"; fi
 
 bench: $(VENV)/.test ## measure the budgets
-	@status=0; for module in benchmarks benchmarks.processor; do \
+	@status=0; for module in benchmarks benchmarks.processor benchmarks.processor.page; do \
 		$(BIN)/python -m $$module || status=1; \
 	done; exit $$status
 
