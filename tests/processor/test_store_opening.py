@@ -118,9 +118,12 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
 
 def test_damage_within_is_said_by_the_question_that_meets_it(tmp_path: Path) -> None:
     path = make(tmp_path / "db")
-    data = path.read_bytes()
-    kept = len(data) * 3 // 4  # what the tables are is in the first pages, the points are in the last
-    path.write_bytes(data[:kept] + b"\xff" * (len(data) - kept))
+    with closing(sqlite3.connect(path)) as connection:
+        roots = [page for (page,) in connection.execute("SELECT rootpage FROM sqlite_master")]
+    data = bytearray(path.read_bytes())
+    for page in roots:  # of tables, not of what describes them
+        data[(page - 1) * 4096 : page * 4096] = b"\xff" * 4096
+    path.write_bytes(data)
     with closing(SqliteStore(path)) as store:
         with pytest.raises(StoreError, match="damaged"):
             store.points("w")
