@@ -13,7 +13,7 @@ export function readOptions(params) {
     smoothing: smoothing >= 0 && smoothing < 1 ? smoothing : 0,
     log: params.get("log") === "1",
     filter: params.get("metric") ?? "",
-    range: range?.length === 2 && range.every(Number.isFinite) ? range : null,
+    range: range?.length === 2 && range.every(Number.isSafeInteger) && range[0] < range[1] ? range : null,
   };
 }
 

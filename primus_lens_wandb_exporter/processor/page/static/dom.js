@@ -19,6 +19,23 @@ export function fill(element, ...children) {
   return element;
 }
 
+/**
+ * Make an element what `fresh` is, changing only what differs: what a reader has selected, or is on, stays.
+ * Returns the element that is in its place.
+ */
+export function renew(element, fresh) {
+  if (element.isEqualNode(fresh)) return element;
+  const bare = (node) => node.cloneNode(false);
+  const alike = element.nodeType === Node.ELEMENT_NODE && bare(element).isEqualNode(bare(fresh));
+  if (!alike || element.childNodes.length !== fresh.childNodes.length) {
+    element.replaceWith(fresh);
+    return fresh;
+  }
+  const others = [...fresh.childNodes];
+  [...element.childNodes].forEach((child, at) => renew(child, others[at]));
+  return element;
+}
+
 /** Call `action` once it was not asked for during `wait` milliseconds; `.cancel()` forgets it. */
 export function debounce(action, wait) {
   let timer = 0;

@@ -3,7 +3,7 @@
 import { get, stream } from "./api.js";
 import { Board } from "./board.js";
 import { Controls, readOptions } from "./controls.js";
-import { fill, h, notice, throttle } from "./dom.js";
+import { fill, h, notice, renew, throttle } from "./dom.js";
 import { Entries } from "./entries.js";
 import { evidenceOf } from "./evidence.js";
 import { count, number, runName } from "./format.js";
@@ -90,13 +90,15 @@ class RunView {
   #describe() {
     const run = this.#run;
     const told = [`step ${count(run.last_step)}`, run.loss && `${run.loss.name} ${number(run.loss.value)}`, `${count(run.points)} points`];
-    fill(
-      this.#head,
+    const head = h(
+      "div",
+      {},
       h("p", {}, h("a", { href: "#/" }, "All runs"), " / ", h("a", { href: link("", "", { workload: run.workload }) }, run.workload)),
       h("div", { class: "bar" }, h("h1", {}, runName(run)), h("span", { role: "status" }, stateOf(run)), h("span", { class: "muted" }, reasonOf(run))),
       h("p", { class: "muted" }, told.filter(Boolean).join(" · ")),
       factsOf(run),
     );
+    this.#head = renew(this.#head, head);
   }
 
   #charts(metrics) {

@@ -1,6 +1,6 @@
 // The list of runs: found, filtered, chosen for comparison; it moves while they train.
 
-import { fill, h, notice } from "./dom.js";
+import { fill, h, notice, renew } from "./dom.js";
 import { ago, count, duration, gpus, moment, number, plural, runDuration, runName } from "./format.js";
 import { fillCell, List, makeCells, makeTable, placeRows, searchBox } from "./list.js";
 import { link, remember } from "./router.js";
@@ -71,7 +71,7 @@ class RunsView {
 
   #show({ runs, total_count: total }, stay) {
     const narrowed = this.#search || this.#states.size || this.#workload;
-    this.#found.textContent = plural(total, "run");
+    this.#found = renew(this.#found, h("p", { class: "muted", role: "status" }, plural(total, "run")));
     if (runs.length) {
       if (this.#table.parentNode !== this.#list.body) fill(this.#list.body, this.#table);
       placeRows(this.#body, runs.map((run) => this.#row(run)), stay);

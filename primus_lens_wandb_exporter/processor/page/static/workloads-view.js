@@ -1,6 +1,6 @@
 // The list of workloads: what trains in them, how much, and since when.
 
-import { fill, h, notice } from "./dom.js";
+import { fill, h, notice, renew } from "./dom.js";
 import { ago, count, moment, plural } from "./format.js";
 import { fillCell, List, makeCells, makeTable, placeRows, searchBox } from "./list.js";
 import { link } from "./router.js";
@@ -16,10 +16,10 @@ export function show(host, { params }) {
   const rows = new Map();
   const body = h("tbody");
   const table = makeTable(COLUMNS, NUMBERS, body);
-  const found = h("p", { class: "muted", role: "status" });
+  let found = h("p", { class: "muted", role: "status" });
 
   function showAnswer({ workloads, total_count: total }, stay) {
-    found.textContent = plural(total, "workload");
+    found = renew(found, h("p", { class: "muted", role: "status" }, plural(total, "workload")));
     if (workloads.length) {
       if (table.parentNode !== list.body) fill(list.body, table);
       placeRows(body, workloads.map((workload) => rowOf(rows, workload)), stay);
