@@ -208,7 +208,7 @@ def test_nothing_bars_people_from_a_view_and_400_pixels_are_wide_enough(
     place, text = places(runs)[view]
     page = tab.show(place)
     page.get_by_text(text).first.wait_for()
-    schemes: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
     for scheme, size in zip(schemes, (WIDE, NARROW)):
         page.emulate_media(color_scheme=scheme)
         tab.resize(size)

@@ -18,6 +18,7 @@ from primus_lens_wandb_exporter.processor.ingest.decode import Origin, decode, i
 from primus_lens_wandb_exporter.processor.store import SECOND, Store
 from primus_lens_wandb_exporter.processor.store.identity import run_id
 
+from .bodies import detection
 from .curves import STYLES, values_at
 
 MAX_POINTS = 1000  # in one body
@@ -164,54 +165,28 @@ def _detection(run: Run) -> dict[str, Any]:
     frameworks = {run.style: {"detected": True, "version": "4.44.0", "in_use": True}}
     wrappers = frameworks if run.style == "lightning" else {}
     bases = frameworks if run.style == "transformers" else {}
+    told = {"project": run.project, "name": run.name, "id": run.run_id}
+    whole = detection(
+        wandb={**told, "config": run.config, "tags": list(run.tags)},
+        environment={"WORLD_SIZE": str(run.gpus)},
+        wrapper_frameworks=wrappers,
+        base_frameworks=bases,
+        hardware={
+            "gpu_name": run.gpu_name,
+            "gpu_count": run.gpus,
+            "gpu_count_host": 8 if run.gpus else 0,
+            "gpu_memory_gb": 192.0 if run.gpus else 0,
+            "gpus": [{"index": index, "name": run.gpu_name} for index in range(run.gpus)],
+        },
+    )
+    hints = {"wrapper_frameworks": list(wrappers), "base_frameworks": list(bases)}
+    whole["hints"].update(hints, possible_frameworks=[*wrappers, *bases])
     head = {name: value for name, value in _head(run).items() if name != "run_id"}
-    return {
-        **head,
-        "namespace": "training",
-        "type": "framework_detection_raw",
-        "version": "1.0",
-        "timestamp": run.started,
-        "evidence": {
-            "wandb": {
-                "project": run.project,
-                "name": run.name,
-                "id": run.run_id,
-                "config": run.config,
-                "tags": list(run.tags),
-            },
-            "environment": {"WORLD_SIZE": str(run.gpus)},
-            "pytorch": {
-                "available": True,
-                "version": "2.4",
-                "cuda_available": False,
-                "detected_modules": {},
-            },
-            "wrapper_frameworks": wrappers,
-            "base_frameworks": bases,
-            "system": {"compute.cpu_count": 96, "compute.memory_gb": 1511.5},
-            "hardware": {
-                "gpu_name": run.gpu_name,
-                "gpu_count": run.gpus,
-                "gpu_count_host": 8 if run.gpus else 0,
-                "gpu_memory_gb": 192.0 if run.gpus else 0,
-                "gpus": [{"index": index, "name": run.gpu_name} for index in range(run.gpus)],
-            },
-            "software": {"packages": {"torch": "2.4.0", "wandb": "0.18.1"}},
-            "git": {"commit": "8f3c2d1a", "branch": "main", "dirty": False},
-        },
-        "hints": {
-            "wrapper_frameworks": list(wrappers),
-            "base_frameworks": list(bases),
-            "possible_frameworks": [*wrappers, *bases],
-            "confidence": "high",
-            "primary_indicators": [f"modules.{run.style}"] if run.style else [],
-            "framework_layers": {},
-        },
-    }
+    return {**whole, **head, "timestamp": run.started}
 
 
 def _event(run: Run, at: float, event: dict[str, Any]) -> dict[str, Any]:
-    said = {"host": f"node-{run.run_id[-1]}", "pid": 4711, **event}
+    said = {"host": f"node-{run.run_id[-1]}", "pid": 4711, "exit_code": None, "cause": "", **event}
     entry = {"step": 0, "timestamp": at, "data": {"primus_lens.event": said}}
     return {**_head(run), "logs": [entry]}
 
