@@ -40,7 +40,7 @@ export function describePlot({ axis, log, smoothing, lines, rangeX, hooks, zoomO
       { ...base, ...AXES[axis].options, size: axis === "time" ? 42 : 30, space: 70 },
       { ...base, size: widthOf, values },
     ],
-    series: [{}, ...lines.flatMap((line) => seriesOf(line, smoothing))],
+    series: [{}, ...lines.flatMap((line) => seriesOf(line, smoothing, lines.length))],
     bands: lines.map((_, at) => ({ series: [COLUMNS * at + 1, COLUMNS * at + 2] })),
     hooks,
   };
@@ -65,10 +65,11 @@ export function drawMarks({ ctx, bbox, valToPos }, marks) {
 }
 
 /** The band's edges, the values as they are (while what is read is smoothed), and what is read. */
-function seriesOf({ colour, dash }, smoothing) {
+function seriesOf({ colour, dash }, smoothing, count) {
   const edge = { stroke: "transparent", width: 0, points: { show: false } };
   const raw = { ...edge, show: smoothing > 0, stroke: faint(colour, 0.35), width: 1 };
-  return [{ ...edge, fill: faint(colour, 0.18) }, edge, raw, { stroke: colour, width: 1.5, dash }];
+  const band = faint(colour, 0.18 / Math.sqrt(count)); // many would hide the lines
+  return [{ ...edge, fill: band }, edge, raw, { stroke: colour, width: 1.5, dash }];
 }
 
 function rangeY(low, high, log) {
