@@ -171,6 +171,28 @@ def test_a_run_that_is_unknown_is_told_of_and_the_others_are_compared(tab: Tab, 
     tab.forgive("404")
 
 
+def test_while_the_server_is_away_it_is_said_and_tried_again_when_asked(
+    browser: Browser, runs: list[Run], tmp_path: Path
+) -> None:
+    from ..support.browser import open_tab
+
+    with served(tmp_path) as first:
+        for run in runs[:2]:
+            seed.post(first.url, seed.bodies(run))
+        port = first.url.rpartition(":")[2]
+        with open_tab(browser, first.url) as tab:
+            page = tab.show(compare(runs[0]))
+            page.get_by_role("checkbox", name=runs[1].name).wait_for()
+            first.stop()
+            page.get_by_role("checkbox", name=runs[1].name).check()
+            page.get_by_text("The server does not answer").wait_for()
+            tab.shoot("compare-server-away")
+            with served(tmp_path, "--port", port):
+                page.get_by_role("button", name="Try again").click()
+                page.get_by_role("region", name="Runs side by side").get_by_text(runs[1].name).wait_for()
+                page.get_by_text("The server does not answer").wait_for(state="detached")
+
+
 def test_the_keyboard_alone_leads_from_the_list_to_a_comparison(tab: Tab, runs: list[Run]) -> None:
     page = tab.show("/")
     page.get_by_role("link", name=runs[0].name, exact=True).wait_for()
