@@ -91,6 +91,23 @@ def test_charts_lie_over_one_another_and_go_back_and_forth_with_the_tables(
     tab.chart("train/loss").locator("canvas").wait_for()
 
 
+def test_runs_of_one_name_are_told_apart_by_their_ids(
+    browser: Browser, runs: list[Run], tmp_path: Path
+) -> None:
+    from ..support.browser import open_tab
+
+    twins = [Run(**{**vars(runs[0]), "run_id": run_id}) for run_id in ("first", "second")]
+    with served(tmp_path) as server, open_tab(browser, server.url) as tab:
+        for run in twins:
+            seed.post(server.url, seed.bodies(run))
+        page = tab.show(compare(*twins))
+        page.get_by_role("region", name="Runs side by side").wait_for()
+        names = [f"{run.name} ({run.workload}/{run.run_id})" for run in twins]
+        assert [text.strip() for text in column(page, "Run")] == names
+        page.get_by_label(f"Take {names[1]} out").click()
+        page.get_by_label(f"Take {twins[0].name} out", exact=True).wait_for()
+
+
 def test_the_summary_counts_those_that_ended(tab: Tab, runs: list[Run]) -> None:
     page = tab.show(compare(*runs[:4]))  # finished, running, failed, crashed
     page.get_by_text("33 %").wait_for()

@@ -16,7 +16,7 @@ export class Chooser {
   #changed;
   #found = [];
   #total = 0;
-  #known = new Map(); // names of runs that may not be among those found
+  #names = new Map(); // of those that were chosen, which may not be among those found
   #loading = new AbortController();
   #search = h("input", { type: "search", placeholder: "Name, id, project, workload, pod" });
   #states = STATES.map((state) => h("input", { type: "checkbox", value: state }));
@@ -58,7 +58,6 @@ export class Chooser {
     try {
       const { runs, total_count: total } = await get("/runs", query, signal);
       [this.#found, this.#total] = [runs, total];
-      for (const run of runs) this.know(run);
       this.#said.textContent = described(runs.length, total);
       this.mark();
     } catch (error) {
@@ -66,9 +65,9 @@ export class Chooser {
     }
   }
 
-  /** Take note of what a run is called. */
-  know(run) {
-    this.#known.set(run.key, run);
+  /** Call a run by a name, from the next `mark` on. */
+  call(key, name) {
+    this.#names.set(key, name);
   }
 
   /** Show the choice as it is. */
@@ -92,7 +91,7 @@ export class Chooser {
   }
 
   #chip(key) {
-    const name = this.#known.has(key) ? runName(this.#known.get(key)) : key;
+    const name = this.#names.get(key) ?? key;
     const label = `Take ${name} out`;
     const take = { type: "button", class: "take", "aria-label": label, title: label, onclick: () => this.#take(key) };
     return h("li", {}, swatch(this.#choice.slots.indexOf(key)), h("span", { class: "name" }, name), h("button", take, "×"));
@@ -104,9 +103,12 @@ export class Chooser {
       checked,
       disabled: full && !checked,
       "data-id": run.key,
-      onchange: () => this.#turn(run.key, box.checked),
+      onchange: () => {
+        if (!this.#names.has(run.key)) this.call(run.key, runName(run));
+        this.#turn(run.key, box.checked);
+      },
     });
-    const where = [run.project || run.workload, ago(run.last_seen)].filter(Boolean).join(" · ");
+    const where = [run.project || run.workload, run.run_id, ago(run.last_seen)].filter(Boolean).join(" · ");
     return h(
       "li",
       {},

@@ -1,6 +1,7 @@
 // What is known of the runs that are compared: each with its metrics and marks.
 
 import { get } from "./api.js";
+import { runName } from "./format.js";
 
 export const SYSTEM = "primus_lens.";
 const MOST_MARKS = 1000; // of one run
@@ -18,6 +19,16 @@ export async function loadEntry(key, signal) {
   ]);
   const ours = (row) => ({ ...row, run: key });
   return { run, metrics: metrics.map(ours), marks: marks.map(ours), values: lastValues(metrics) };
+}
+
+/** The same entries, with names that tell their runs apart: one that several have is followed by the ids. */
+export function tellApart(entries) {
+  const names = entries.map(({ run }) => runName(run));
+  const isShared = (name) => names.indexOf(name) !== names.lastIndexOf(name);
+  return entries.map((entry, at) => {
+    const { workload, run_id: id } = entry.run;
+    return isShared(names[at]) ? { ...entry, run: { ...entry.run, name: `${names[at]} (${workload}/${id})` } } : entry;
+  });
 }
 
 /** The names of all metrics of some entries: their losses first, what the system measures at the end. */

@@ -4,12 +4,12 @@ import { stream } from "./api.js";
 import { Board } from "./board.js";
 import { asParams, chosen, readChoice, turnSort } from "./compare-choice.js";
 import { Chooser } from "./compare-chooser.js";
-import { loadEntry, metricNames } from "./compare-entries.js";
+import { loadEntry, metricNames, tellApart } from "./compare-entries.js";
 import { makeSummary, summarize } from "./compare-summary.js";
 import { fillConfigTable, fillRunsTable } from "./compare-tables.js";
 import { Controls, readOptions } from "./controls.js";
 import { fill, h, notice, throttle } from "./dom.js";
-import { plural } from "./format.js";
+import { plural, runName } from "./format.js";
 import { remember } from "./router.js";
 import { makeTabs } from "./tabs.js";
 
@@ -108,6 +108,7 @@ class Comparison {
     const failure = failures.find(({ error }) => error.status !== 404)?.error;
     this.#say(failure);
     this.#empty.hidden = keys.length > 0;
+    for (const { run } of this.#compared()) this.#chooser.call(run.key, runName(run));
     this.#chooser.mark();
     this.#show();
   }
@@ -119,7 +120,6 @@ class Comparison {
       try {
         const entry = await loadEntry(key, signal);
         this.#entries.set(key, entry);
-        this.#chooser.know(entry.run);
       } catch (error) {
         failures.push({ key, error });
       }
@@ -148,9 +148,8 @@ class Comparison {
 
   /** The entries of the runs that were chosen, each with its `slot`, in the order they were chosen in. */
   #compared() {
-    return this.#choice.slots
-      .map((key, slot) => ({ ...this.#entries.get(key), slot }))
-      .filter((entry) => entry.run);
+    const entries = this.#choice.slots.map((key, slot) => ({ ...this.#entries.get(key), slot }));
+    return tellApart(entries.filter((entry) => entry.run));
   }
 
   #show() {
