@@ -122,11 +122,23 @@ def test_a_database_that_cannot_hold_every_letter_is_refused(postgres: Postgres)
         assert "its encoding is LATIN1" in refusal(url)
 
 
-def test_a_server_that_only_reads_is_not_well(postgres: Postgres, database: str) -> None:
+def test_a_store_whose_tables_have_gone_is_not_well(database: str) -> None:
     with closing(PostgresStore(database)) as store:
         store.check()
         ask_postgres(database, "DROP TABLE batch")
         with pytest.raises(StoreError):
             store.check()
         with pytest.raises(StoreError):
+            store.write([delivery("a")])
+
+
+def test_a_server_that_only_reads_is_not_well(postgres: Postgres, database: str) -> None:
+    PostgresStore(database).close()
+    ((name,),) = ask_postgres(database, "SELECT current_database()")
+    postgres.run_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with closing(PostgresStore(database)) as store:
+        assert store.sources("w") == []
+        with pytest.raises(StoreError, match="primary server"):
+            store.check()
+        with pytest.raises(StoreError, match="primary server"):
             store.write([delivery("a")])

@@ -20,6 +20,10 @@ from .writing import write_deliveries
 OF_THE_DATA = (psycopg.DataError, psycopg.IntegrityError, errors.ProgramLimitExceeded)
 IN_EACH_OTHERS_WAY = (errors.DeadlockDetected, errors.SerializationFailure)
 ATTEMPTS = 5
+WRITABLE = """
+SELECT 1
+WHERE current_setting('transaction_read_only') = 'off' AND has_table_privilege('batch', 'INSERT')
+"""
 PAGE = 10_000  # points that an export reads at a time
 
 _Result = TypeVar("_Result")
@@ -28,8 +32,8 @@ _Result = TypeVar("_Result")
 class PostgresStore(Asking):
     """A store in the database at `url`, in a schema of its own, which is made where it is missing.
 
-    Any number of processes may use one database. One connection writes, and up to eight ask; a server
-    that was started again is found again.
+    Any number of processes may use one database. One connection writes, up to eight ask, and one
+    looks after it; a server that was started again is found again.
 
     Raises:
         StoreError: the database cannot be used; it was left as it is.
@@ -39,6 +43,7 @@ class PostgresStore(Asking):
         parameters = open_database(url)
         super().__init__(url, Connections(parameters, AT_ONCE, reading=True))
         self._writing = Connections(parameters, 1, reading=False)
+        self._checking = Connections(parameters, 1, reading=False)  # all others may be busy
 
     def write(self, deliveries: Sequence[Delivery]) -> list[bool]:
         """Store deliveries in one transaction; return for each whether it was new."""
@@ -93,14 +98,17 @@ class PostgresStore(Asking):
 
     def check(self) -> None:
         """Raise StoreError if questions cannot be answered or nothing can be written."""
-        with self._reading() as connection, connection.transaction():
-            connection.execute("SET TRANSACTION READ WRITE")
-            connection.execute("LOCK TABLE batch IN ROW EXCLUSIVE MODE")
+        try:
+            with self._checking.lend() as connection:
+                if not connection.execute(WRITABLE).fetchone():
+                    raise psycopg.OperationalError("it is read-only")
+        except psycopg.Error as error:
+            raise explain(error, self._url) from error
 
     def close(self) -> None:
         """Let go of the database; after the last write, and once for all."""
-        self._writing.close()
-        self._asking.close()
+        for connections in (self._writing, self._checking, self._asking):
+            connections.close()
 
     def _change(self, act: Callable[[Connection], _Result]) -> _Result:
         """Do something in one transaction, again where others were in its way.

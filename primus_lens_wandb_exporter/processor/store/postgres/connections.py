@@ -13,7 +13,18 @@ from psycopg.types.string import StrDumper
 from .arrays import take_arrays
 from .opening import PATIENCE, SCHEMA, Connection
 
-LONGEST = 60  # seconds of one statement, and of a transaction in which nothing happens
+SETTINGS = {
+    "search_path": SCHEMA,
+    "statement_timeout": "60s",
+    "idle_in_transaction_session_timeout": "60s",  # its locks go with it
+    "plan_cache_mode": "force_custom_plan",  # of an optional condition, only what is asked
+    "work_mem": "32MB",  # in which a page of points is sorted
+    "jit": "off",  # takes longer than our statements
+}
+READING = {"default_transaction_read_only": "on"}
+SET = (
+    "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)"
+)
 
 
 class Connections:
@@ -77,16 +88,8 @@ class Connections:
         try:
             take_arrays(connection)
             connection.adapters.register_dumper(str, _Text)
-            for name, value in (
-                ("search_path", SCHEMA),
-                ("default_transaction_read_only", "on" if self._reading else "off"),
-                ("statement_timeout", f"{LONGEST}s"),
-                ("idle_in_transaction_session_timeout", f"{LONGEST}s"),  # its locks go with it
-                ("plan_cache_mode", "force_custom_plan"),  # of an optional condition, only what is asked
-                ("work_mem", "32MB"),  # in which a page of points is sorted
-                ("jit", "off"),  # takes longer than our statements
-            ):
-                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+            settings = {**SETTINGS, **(READING if self._reading else {})}
+            connection.execute(SET, (list(settings), list(settings.values())))
         except BaseException:
             connection.close()
             raise

@@ -79,17 +79,11 @@ def may_keep(connection: Connection) -> bool:
 
 def forget(connection: Connection, before: int, rows: int) -> int:
     """Do a part of `Store.forget`; what is left is whole and counted right, should its sender return."""
+    old = connection.execute("SELECT uid FROM workload WHERE last_seen < %s LIMIT %s", (before, rows))
     removed = 0
-    while removed < rows:
-        found = connection.execute(
-            "SELECT uid FROM workload WHERE last_seen < %s LIMIT 1", (before,)
-        ).fetchone()
-        if not found:
-            break
-        part = _forget_some(connection, found[0], before, rows - removed)
-        if not part:
-            break  # its sender has returned
-        removed += part
+    for (workload,) in old.fetchall():
+        while removed < rows and (part := _forget_some(connection, workload, before, rows - removed)):
+            removed += part  # 0: it is gone, or its sender has returned
     return removed
 
 
