@@ -67,14 +67,16 @@ class Connections:
             self._free.pop().close()
 
     def _take(self) -> Connection:
-        while self._free:
-            connection = self._free.pop()
+        while True:
+            try:
+                connection = self._free.pop()
+            except IndexError:
+                return self._connect()
             try:
                 connection.execute("")  # the server may have been started again
                 return connection
             except psycopg.Error:
                 connection.close()
-        return self._connect()
 
     def _take_back(self, connection: Connection) -> None:
         idle = connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
