@@ -17,11 +17,13 @@ SETTINGS = {
     "search_path": SCHEMA,
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "60s",  # its locks go with it
-    "plan_cache_mode": "force_custom_plan",  # of an optional condition, only what is asked
     "work_mem": "32MB",  # in which a page of points is sorted
     "jit": "off",  # takes longer than our statements
 }
-READING = {"default_transaction_read_only": "on"}
+READING = {
+    "default_transaction_read_only": "on",
+    "plan_cache_mode": "force_custom_plan",  # of an optional condition, only what is asked
+}
 SET = (
     "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS setting (name, value)"
 )
