@@ -73,6 +73,14 @@ def test_metric_columns_sort_and_what_was_chosen_survives_a_reload(tab: Tab, run
         page.reload()
 
 
+def test_the_column_by_which_an_address_sorts_is_in_sight(tab: Tab, runs: list[Run]) -> None:
+    from playwright.sync_api import expect
+
+    page = tab.show(f"{compare(*runs[:2])}&sort=metric:primus_lens.system.memory_percent")
+    expect(page.get_by_role("button", name="system.memory_percent")).to_be_in_viewport(timeout=15_000)
+    expect(page.get_by_role("button", name="train/loss")).not_to_be_in_viewport()
+
+
 def test_charts_lie_over_one_another_and_go_back_and_forth_with_the_tables(
     tab: Tab, runs: list[Run]
 ) -> None:

@@ -58,13 +58,16 @@ function runHead({ run, slot }, scope) {
   );
 }
 
-/** Fill the host with a table; what had the focus has it again, and what was scrolled to is still seen. */
+/**
+ * Fill the host with a table; what had the focus has it again, what was scrolled to is still seen, and at
+ * first the column by which it is sorted.
+ */
 function table(host, label, ...parts) {
   const focused = host.contains(document.activeElement) && document.activeElement.dataset.id;
-  const left = host.firstElementChild?.scrollLeft ?? 0;
-  const scroller = h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": label });
-  scroller.append(h("table", {}, parts));
+  const left = host.firstElementChild?.scrollLeft;
+  const scroller = h("div", { class: "scroll", tabIndex: 0, role: "region", "aria-label": label }, h("table", {}, parts));
   fill(host, scroller);
-  scroller.scrollLeft = left;
+  const sorted = scroller.querySelector("[aria-sort]");
+  scroller.scrollLeft = left ?? (sorted ? sorted.offsetLeft + sorted.offsetWidth - scroller.clientWidth : 0);
   if (focused) host.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
