@@ -122,6 +122,12 @@ def test_the_summary_counts_those_that_ended(tab: Tab, runs: list[Run]) -> None:
     page.get_by_text("1 of 3 that ended").wait_for()
 
 
+def test_from_a_run_it_is_one_step_to_its_comparison(tab: Tab, runs: list[Run]) -> None:
+    page = tab.show(f"/run/{runs[0].key}")
+    page.get_by_role("link", name="Compare with others").click()
+    page.get_by_label(f"Take {runs[0].name} out").wait_for()
+
+
 def test_runs_are_found_by_name_and_state_and_a_colour_stays_with_its_run(
     tab: Tab, runs: list[Run]
 ) -> None:

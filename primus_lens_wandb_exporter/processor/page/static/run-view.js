@@ -94,7 +94,15 @@ class RunView {
       "div",
       {},
       h("p", {}, h("a", { href: "#/" }, "All runs"), " / ", h("a", { href: link("", "", { workload: run.workload }) }, run.workload)),
-      h("div", { class: "bar" }, h("h1", {}, runName(run)), h("span", { role: "status" }, stateOf(run)), h("span", { class: "muted" }, reasonOf(run))),
+      h(
+        "div",
+        { class: "bar" },
+        h("h1", {}, runName(run)),
+        h("span", { role: "status" }, stateOf(run)),
+        h("span", { class: "muted" }, reasonOf(run)),
+        h("span", { class: "spacer" }),
+        h("a", { class: "button", href: link("compare", "", { runs: run.key }) }, "Compare with others"),
+      ),
       h("p", { class: "muted" }, told.filter(Boolean).join(" · ")),
       factsOf(run),
     );
