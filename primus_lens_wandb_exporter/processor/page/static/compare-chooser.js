@@ -4,8 +4,8 @@ import { get } from "./api.js";
 import { add, chosen, MOST_RUNS, remove } from "./compare-choice.js";
 import { debounce, fill, h } from "./dom.js";
 import { ago, count, plural, runName } from "./format.js";
+import { swatch } from "./legend.js";
 import { stateOf } from "./run-parts.js";
-import { swatch } from "./compare-swatch.js";
 
 const LOADED = 100; // runs at once
 const STATES = ["running", "finished", "failed", "crashed"];

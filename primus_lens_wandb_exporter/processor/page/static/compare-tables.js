@@ -4,11 +4,11 @@ import { makeColumns, sortEntries } from "./compare-columns.js";
 import { compareConfigs } from "./compare-config.js";
 import { fill, h } from "./dom.js";
 import { runName } from "./format.js";
+import { swatch } from "./legend.js";
 import { link } from "./router.js";
 import { stateOf } from "./run-parts.js";
-import { swatch } from "./compare-swatch.js";
 
-/** Show the table of runs: `entries` of `{run, metrics, slot}`; `turn` takes a column's id. */
+/** Show the table of runs: `entries` of `{run, values, slot}`; `turn` takes a column's id. */
 export function fillRunsTable(host, entries, { metrics, sort, turn }) {
   const columns = makeColumns(metrics);
   const head = columns.map((column) => {

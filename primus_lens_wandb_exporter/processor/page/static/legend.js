@@ -3,6 +3,11 @@
 import { h } from "./dom.js";
 import { number } from "./format.js";
 
+/** A piece of a line, as it is drawn; `index` is its colour's. */
+export function swatch(index) {
+  return h("span", { class: `swatch swatch-${index % 8} dash-${Math.floor(index / 8) % 3}` });
+}
+
 /** The last value of a line; `look` is `{index, label, last}`, `line` a line of a frame. */
 export function lastRow(look, line) {
   const at = line.raw.findLastIndex((value) => value !== null && value !== undefined);
@@ -23,6 +28,5 @@ export function marksRow(marks) {
 }
 
 function row({ index, label }, value, spread) {
-  const swatch = h("span", { class: `swatch swatch-${index % 8} dash-${Math.floor(index / 8) % 3}` });
-  return h("li", {}, swatch, label && h("span", { class: "label", title: label }, label), h("b", {}, number(value)), spread);
+  return h("li", {}, swatch(index), label && h("span", { class: "label", title: label }, label), h("b", {}, number(value)), spread);
 }
