@@ -38,7 +38,7 @@ export function fillConfigTable(host, entries, only) {
       "tr",
       { class: differs && "differs" },
       h("th", { scope: "row" }, key, differs && h("span", { class: "hidden" }, " (differs)")),
-      values.map((value) => h("td", {}, value === null ? h("span", { class: "none" }, "not set") : value)),
+      values.map((value) => h("td", { class: "value" }, value === null ? h("span", { class: "none" }, "not set") : value)),
     ),
   );
   return table(host, "Configs side by side", h("thead", {}, h("tr", {}, head)), h("tbody", {}, body));

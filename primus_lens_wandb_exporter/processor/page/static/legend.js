@@ -24,7 +24,9 @@ export function rowAt(look, line, at) {
 /** What the triangles of a chart stand for, and whose they are if they have labels; null if there are none. */
 export function marksRow(marks) {
   const [values, labels] = ["value", "label"].map((field) => [...new Set(marks.map((mark) => mark[field]))].join(", "));
-  return values ? h("li", { class: "marked" }, `▲ ${values}`, h("b", {}, `× ${marks.length}`), labels) : null;
+  if (!values) return null;
+  const whose = labels && h("span", { class: "label", title: labels }, labels);
+  return h("li", { class: "marked" }, `▲ ${values}`, h("b", {}, `× ${marks.length}`), whose);
 }
 
 function row({ index, label }, value, spread) {
