@@ -53,7 +53,10 @@ class SigtermWatch:
         self._first, self._handling = threading.Lock(), False
         try:
             if self._is_ours():
+                # One that came in between Python would take for nobody's and ignore.
+                before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             if wakeup is not None:
                 current = signal.set_wakeup_fd(-1)
                 if current not in (-1, wakeup[1].fileno()):
