@@ -208,7 +208,7 @@ def test_a_forked_child_dies_of_it_at_once_and_its_parent_lives(
 ) -> None:
     """Also one that was forked behind Python's back, and still shares what its parent watches.
 
-    Of those one may hang, as it may without us: a thread of its parent's held a lock of the interpreter's.
+    One of those may hang, also without us: a thread of its parent's held a lock of the interpreter's.
     """
     finished = scripts.run(
         LOG
