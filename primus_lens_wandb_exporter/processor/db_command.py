@@ -83,7 +83,8 @@ def _vacuum(place: str, store: Store) -> None:
             "SQLITE_TMPDIR name a folder that has it"
         ) from None
     after = store.sizes()["bytes"]
-    print(f"{place}: {human(before - after)} of {human(before)} given back")
+    given_back = max(before - after, 0)  # PostgreSQL's maps of free room may be more than that
+    print(f"{place}: {human(given_back)} of {human(before)} given back")
 
 
 def _export(store: Store, options: argparse.Namespace) -> None:

@@ -107,6 +107,14 @@ def test_vacuum_says_what_it_gave_back_beside_a_running_server(
     assert (folder / "processor.db").stat().st_size < 200_000
 
 
+def test_vacuum_never_gives_back_less_than_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = iter([{"bytes": 1024}, {"bytes": 4096}])
+    monkeypatch.setattr(SqliteStore, "sizes", lambda store: next(sizes))
+    assert said(capsys, "vacuum").endswith(": 0 B of 1.0 KiB given back\n")
+
+
 def test_vacuum_beside_a_program_that_writes_for_long_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
