@@ -110,6 +110,13 @@ def test_a_wrong_password_is_said_and_not_shown(postgres: Postgres) -> None:
     assert "ong" not in said
 
 
+@pytest.mark.parametrize("host", ["lens@127.0.0.1:1/lens", "/lens?host=/nonesuch"])
+def test_whether_a_server_is_there_is_asked_once(host: str) -> None:
+    said = refusal(f"postgresql://{host}")
+    assert "; is the server running" in said
+    assert said.count("s the server running") == 1
+
+
 @pytest.mark.parametrize(("database", "user"), [("nowhere", "lens"), ("postgres", "nobody")])
 def test_what_does_not_exist_is_said(postgres: Postgres, database: str, user: str) -> None:
     said = refusal(postgres.url(database, user))

@@ -8,6 +8,7 @@ is one statement.
 from __future__ import annotations
 
 import importlib.resources
+import re
 from typing import Any
 
 import psycopg
@@ -31,6 +32,7 @@ USUAL = {  # of what libpq knows
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,  # milliseconds
 }
+LIBPQ_ASKS = re.compile(r" Is the server running [^?]*\?")  # which the advice does, once
 ADVICE = (  # of what PostgreSQL says, in its own order
     ("password", "give user and password in PGPASSWORD, ~/.pgpass or the URL"),
     ("authentication", "give user and password in PGPASSWORD, ~/.pgpass or the URL"),
@@ -86,7 +88,7 @@ def open_database(url: str) -> dict[str, Any]:
 
 def explain(error: psycopg.Error, url: str) -> StoreError:
     """Return the error that tells an operator what to do."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = LIBPQ_ASKS.sub("", " ".join(str(error).split())) or type(error).__name__
     advice = next((advice for word, advice in ADVICE if word in text), "look after the server")
     return StoreError(f"cannot use the database {show(url)}: {text}; {advice}")
 
