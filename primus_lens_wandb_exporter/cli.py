@@ -12,6 +12,11 @@ from typing import Any
 
 from . import __version__, stats_files
 
+SOMEWHERE = (
+    "SQLite file, or postgresql://user@host/database, whose password is better in PGPASSWORD, "
+    "~/.pgpass or PRIMUS_LENS_PROCESSOR_DB than here (default: processor.db in your data folder)"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status."""
@@ -60,37 +65,29 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    run = actions.add_parser(
+    run = _add(
+        actions,
         "run",
-        help="run one command under the hook, without installing it",
+        "run one command under the hook, without installing it",
         usage="%(prog)s [-h] [--] COMMAND ...",
     )
     run.add_argument("command", nargs=argparse.REMAINDER, help="for example: python train.py")
-    stats = actions.add_parser(
-        "stats", help="show what every live process of this user has sent, dropped and kept"
+    stats = _add(
+        actions, "stats", "show what every live process of this user has sent, dropped and kept"
     )
     stats.add_argument("--json", action="store_true", help="print a JSON list instead of a table")
-    actions.add_parser(
-        "doctor", help="say whether data would arrive from this interpreter, and if not, why"
-    )
-    actions.add_parser(
-        "evidence", help="print the detection record that would be sent from here, as JSON"
-    )
-    replay = actions.add_parser(
-        "replay", help="send what could not be delivered and lies in a spool; may be interrupted"
+    _add(actions, "doctor", "say whether data would arrive from this interpreter, and if not, why")
+    _add(actions, "evidence", "print the detection record that would be sent from here, as JSON")
+    replay = _add(
+        actions, "replay", "send what could not be delivered and lies in a spool; may be interrupted"
     )
     replay.add_argument("folder", metavar="DIR", help="an output path, or the spool folder below it")
-    serve = actions.add_parser(
-        "serve", help="be a telemetry-processor: take what training processes send, keep it, answer"
+    serve = _add(
+        actions, "serve", "be a telemetry-processor: take what training processes send, keep it, answer"
     )
     serve.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     serve.add_argument("--port", help="port to listen on (default: 8080; 0: any that is free)")
-    serve.add_argument(
-        "--db",
-        metavar="PLACE",
-        help="SQLite file, or postgresql://user@host/database, whose password is better in PGPASSWORD, "
-        "~/.pgpass or PRIMUS_LENS_PROCESSOR_DB than here (default: processor.db in your data folder)",
-    )
+    serve.add_argument("--db", metavar="PLACE", help=SOMEWHERE)
     serve.add_argument(
         "--retain",
         metavar="AGE",
@@ -105,19 +102,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add(actions: Any, name: str, says: str, **more: Any) -> Any:
+    """Add an action, which its own help describes as the list of all does."""
+    return actions.add_parser(name, help=says, description=f"{says[0].upper()}{says[1:]}.", **more)
+
+
 def _add_db(actions: Any) -> None:
-    database = actions.add_parser("db", help="look into a telemetry-processor's database, or after it")
+    database = _add(actions, "db", "measure or shrink a telemetry-processor's database, export a run")
     verbs = database.add_subparsers(dest="verb", metavar="ACTION", required=True)
-    stats = verbs.add_parser("stats", help="show how much there is, and how much room it takes")
+    stats = _add(verbs, "stats", "show how much there is, and how much room it takes")
     stats.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    vacuum = verbs.add_parser("vacuum", help="give back the room of what was removed")
-    export = verbs.add_parser("export", help="write all points of a run to a file")
+    vacuum = _add(verbs, "vacuum", "give back the room of what was removed")
+    export = _add(verbs, "export", "write all points of a run to a file")
     export.add_argument("run", metavar="RUN", help="its key, WORKLOAD/RUN_ID, or a RUN_ID there is once")
     export.add_argument("--format", choices=("csv", "parquet"), help="default: as the file's name says")
     export.add_argument("--output", metavar="FILE", help="default: RUN_ID.csv; -: standard output")
     export.add_argument("--force", action="store_true", help="replace a file that is there")
     for verb in (stats, vacuum, export):
-        verb.add_argument("--db", metavar="PLACE", help="as for serve")
+        verb.add_argument("--db", metavar="PLACE", help=SOMEWHERE)
 
 
 def hook_folder() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,19 @@ def test_run_hooks_one_command_and_keeps_its_arguments_path_and_status(tmp_path:
     finished = run_command("run", "--", sys.executable, "-c", code, "-x", "--json")
     assert finished.stdout == f"True ['-x', '--json'] ['{REPOSITORY}']\n"
     assert (finished.returncode, finished.stderr) == (7, "")
+
+
+@pytest.mark.parametrize("action", ["run", "stats", "doctor", "evidence", "replay", "serve", "db"])
+def test_help_of_an_action_says_what_it_does(
+    action: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    (says,) = re.findall(rf"^    {action} +(.*)$", capsys.readouterr().out, re.MULTILINE)
+    with pytest.raises(SystemExit):
+        main([action, "--help"])
+    assert f"\n{says[0].upper()}{says[1:]}.\n" in capsys.readouterr().out
 
 
 def test_run_works_without_a_pythonpath(tmp_path: Path) -> None:
