@@ -149,7 +149,8 @@ def show_metrics(logged: list[Point], stored: list[Point]) -> None:
 def demonstrate(processor: Processor, folder: str, keep: bool) -> bool:
     """Train and show what is stored of it; return whether that is all, of a run known as finished."""
     processor.open("/")
-    print(f"Open {processor.url}/ in a browser: the run appears there while it trains.\n")
+    if keep:
+        print(f"Open {processor.url}/ in a browser: the run appears there while it trains.\n")
     print(f"$ primus-lens-wandb run -- python examples/{SCRIPT.name}", flush=True)
     train(processor, folder)
     print()

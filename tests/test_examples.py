@@ -76,6 +76,7 @@ def test_the_demo_shows_that_all_that_was_logged_is_stored(tmp_path: Path) -> No
     with _start_demo(tmp_path) as demo:
         stdout, stderr = demo.communicate(timeout=60)
     assert demo.returncode == 0, stderr
+    assert stdout.startswith("$ primus-lens-wandb run ")  # no page to open: it is gone within seconds
     assert re.search(r"^state +finished ", stdout, re.MULTILINE)
     assert re.search(r"^train/loss +300 +300 ", stdout, re.MULTILINE)
     assert stdout.endswith("900 points in W&B's own record, 900 stored: the same, every one.\n")
