@@ -74,6 +74,8 @@ def examine(environ: Mapping[str, str] | None = None) -> Report:
     settings = loaded.settings
     findings = [_examine_hook(environ), _examine_wandb(), _examine_identity(settings)]
     findings += [Finding("setting", True, f"warning: {warning}") for warning in loaded.warnings]
+    if settings.token_file:
+        findings += _examine_token_file(settings.token_file)
     if settings.has_identity:
         findings.append(_examine_endpoint(settings))
     if settings.writes_files:
@@ -211,6 +213,18 @@ def _examine_identity(settings: Settings) -> Finding:
         "neither WORKLOAD_UID nor POD_NAME is set, so nothing is sent",
         "set one of them; in Kubernetes by the downward API",
     )
+
+
+def _examine_token_file(path: str) -> list[Finding]:
+    try:
+        held = Path(path).read_text(encoding="utf-8").strip()
+        trouble = "" if held else "is empty"
+    except (OSError, ValueError) as error:
+        trouble = f"cannot be read: {getattr(error, 'strerror', None) or 'it is no UTF-8'}"
+    if not trouble:
+        return []
+    advice = "check PRIMUS_LENS_WANDB_TOKEN_FILE"  # whether a token is needed, the endpoint says
+    return [Finding("token", True, f"warning: {path} {trouble}", advice)]
 
 
 def _examine_endpoint(settings: Settings) -> Finding:

@@ -151,6 +151,27 @@ def test_secrets_are_not_shown(scripts: ScriptRunner) -> None:
     assert examined.text.count("(set, not shown)") == 3
 
 
+@pytest.mark.parametrize(
+    ("held", "seen"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"\n", "is empty"),
+        (b"\xff", "cannot be read: it is no UTF-8"),
+        (b"secret", ""),
+    ],
+)
+def test_a_token_file_that_gives_no_token_is_named(
+    scripts: ScriptRunner, tmp_path: Path, held: bytes | None, seen: str
+) -> None:
+    path = tmp_path / "token"
+    if held is not None:
+        path.write_bytes(held)
+    examined = examine(scripts, PRIMUS_LENS_WANDB_TOKEN_FILE=str(path))
+    assert examined.healthy  # the processor asks for none
+    assert "secret" not in examined.text
+    assert (f"warning: {path} {seen}" in examined.text) == bool(seen)
+
+
 def test_an_output_folder_that_cannot_be_written(scripts: ScriptRunner, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
