@@ -256,7 +256,7 @@ def _examine_output(settings: Settings) -> Finding:
     waiting, advice = spool.count() if spool else 0, ""
     if spool and waiting:
         advice = f"sent by the next process that reports, or by: primus-lens-wandb replay {spool.folder}"
-    return Finding("files", True, f"{path}; {waiting} bodies in the spool", advice)
+    return Finding("files", True, f"{path}; bodies in the spool: {waiting}", advice)
 
 
 def _examine_system_metrics() -> Finding:

@@ -185,7 +185,7 @@ def test_bodies_in_the_spool_are_counted(scripts: ScriptRunner, tmp_path: Path) 
     assert spool.put(Envelope("/wandb/metrics", {}))
     examined = examine(scripts, PRIMUS_LENS_WANDB_OUTPUT_PATH=str(tmp_path / "out"))
     assert examined.healthy
-    assert "; 1 bodies in the spool" in examined.text
+    assert "; bodies in the spool: 1\n" in examined.text
     assert f"primus-lens-wandb replay {spool.folder}" in examined.text
 
 
