@@ -72,6 +72,7 @@ def _serve(settings: Settings, log: Log) -> int:
         upkeep = Upkeep(settings, writer, store, log.write)
         server.run(sockets=[listener])
         upkeep.stop()
+        store.stop_answering()
         left = server.stopped + settings.shutdown_timeout - time.monotonic()
         if not writer.close(max(left, _LAST_COMMIT)):
             raise _Failure(f"not everything was stored within {settings.shutdown_timeout:g} seconds")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 SECOND = 1_000_000  # microseconds
 CRASHED_AFTER = 300 * SECOND  # without data, and without a word that it ended
+LAST_ANSWERS = 1.0  # seconds that questions have to end when they are broken off
 
 
 class Stored(NamedTuple):
@@ -294,6 +295,10 @@ class Store(Protocol):
 
     def check(self) -> None:
         """Raise an exception if questions cannot be answered; writes nothing, waits for no writer."""
+
+    def stop_answering(self) -> None:
+        """Break off the questions that go on, which then raise StoreError as do later ones: nobody
+        waits for them any more, and their threads would keep the process."""
 
     def close(self) -> None:
         """Finish and let go of the database."""

@@ -105,6 +105,11 @@ class PostgresStore(Asking):
         except psycopg.Error as error:
             raise explain(error, self._url) from error
 
+    def stop_answering(self) -> None:
+        """Break off the questions that go on, and refuse those that come."""
+        super().stop_answering()
+        self._checking.break_off()
+
     def close(self) -> None:
         """Let go of the database; after the last write, and once for all."""
         for connections in (self._writing, self._checking, self._asking):

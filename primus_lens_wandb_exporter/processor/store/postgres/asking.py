@@ -135,6 +135,10 @@ class Asking:
         with self._reading() as connection:
             return changes.ask_newest_change(connection)
 
+    def stop_answering(self) -> None:
+        """Break off the questions that go on, and refuse those that come."""
+        self._asking.break_off()
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         try:

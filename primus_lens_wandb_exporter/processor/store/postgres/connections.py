@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -42,7 +44,8 @@ class Connections:
         self._reading = reading
         self._places = threading.BoundedSemaphore(size)
         self._free: list[Connection] = []
-        self._closed = False
+        self._lent: set[Connection] = set()
+        self._broken_off = self._closed = False
 
     @contextmanager
     def lend(self) -> Iterator[Connection]:
@@ -55,12 +58,27 @@ class Connections:
             raise psycopg.OperationalError("timeout: all connections are in use")
         try:
             connection = self._take()
+            self._lent.add(connection)
             try:
+                if self._broken_off:
+                    raise psycopg.OperationalError("the connection is closed")
                 yield connection
             finally:
+                self._lent.discard(connection)
                 self._take_back(connection)
         finally:
             self._places.release()
+
+    def break_off(self) -> None:
+        """Cut those that are lent, and lend none any more; also where the server says nothing."""
+        self._broken_off = True
+        for connection in list(self._lent):
+            # One that has just come back has no socket.
+            with (
+                suppress(OSError, psycopg.Error),
+                socket.socket(fileno=os.dup(connection.fileno())) as own,
+            ):
+                own.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close what is free now, and what is lent when it comes back."""
@@ -74,10 +92,12 @@ class Connections:
                 connection = self._free.pop()
             except IndexError:
                 return self._connect()
+            self._lent.add(connection)  # already: the server may say nothing
             try:
-                connection.execute("")  # the server may have been started again
+                connection.execute("")  # it may have been started again
                 return connection
             except psycopg.Error:
+                self._lent.discard(connection)
                 connection.close()
 
     def _take_back(self, connection: Connection) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .. import Position
+from .. import LAST_ANSWERS, Position, StoreError
 from . import changes, questions, run_questions, series_questions
 from .iteration_times import ask_iterations
 from .opening import connect, explain, roll_back
@@ -23,7 +24,8 @@ class Asking:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._free: list[sqlite3.Connection] = []
-        self._closed = False
+        self._lent: set[sqlite3.Connection] = set()
+        self._stopped = self._closed = False
 
     def detection(self, workload: str) -> dict[str, Any] | None:
         """Return the verdict of the most confident record, of equals the latest."""
@@ -137,6 +139,16 @@ class Asking:
         with self._reading() as connection:
             return changes.ask_newest_change(connection)
 
+    def stop_answering(self) -> None:
+        """Break off the questions that go on, and refuse those that come."""
+        self._stopped = True
+        deadline = time.monotonic() + LAST_ANSWERS
+        while self._lent and time.monotonic() < deadline:  # one between two statements goes on
+            for connection in list(self._lent):
+                with suppress(sqlite3.ProgrammingError):  # closed at this moment
+                    connection.interrupt()
+            time.sleep(0.01)
+
     def close(self) -> None:
         """Let go of the connections; those in use go when their questions are answered."""
         self._closed = True
@@ -150,9 +162,13 @@ class Asking:
                 connection = self._free.pop()
             except IndexError:
                 connection = connect(self._path)
+            self._lent.add(connection)
             try:
+                if self._stopped:
+                    raise StoreError(f"{self._path}: nothing is answered any more")
                 yield connection
             finally:
+                self._lent.discard(connection)
                 roll_back(connection)
                 self._free.append(connection)
                 if self._closed:
