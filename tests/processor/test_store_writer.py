@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from primus_lens_wandb_exporter.processor.store import writer as store_writer
 from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
 from primus_lens_wandb_exporter.processor.store.writer import GROUP_POINTS, Writer
 
-from .deliveries import curve, delivery
+from .deliveries import curve, delivery, entry
 
 SOON = 30  # seconds; what is waited for comes at once, or never
 
@@ -82,9 +83,18 @@ def test_what_waits_is_written_in_one_transaction(store: GatedStore, writer: Wri
     assert writer.commit_seconds >= writer.last_commit_seconds > 0
 
 
-def test_a_group_grows_no_further_than_its_points(store: GatedStore, writer: Writer) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"points": curve("x", GROUP_POINTS // 2)},
+        {"entries": [entry(step) for step in range(GROUP_POINTS // 2)]},
+    ],
+)
+def test_a_group_grows_no_further_than_what_it_brings(
+    store: GatedStore, writer: Writer, content: dict[str, Any]
+) -> None:
     futures = [hold(store, writer)]
-    futures += [writer.submit(delivery(key, curve("x", GROUP_POINTS // 2))) for key in "abc"]
+    futures += [writer.submit(delivery(key, **content)) for key in "abc"]
     store.gate.set()
     assert all(future.result(SOON) for future in futures)
     assert store.groups == [["held"], ["a", "b"], ["c"]]

@@ -85,7 +85,7 @@ class Ingest:
             Refusal: 429, nothing was taken.
         """
         # What is empty leaves nothing behind, as when the exporter's doctor asks.
-        filled = {name: delivery for name, delivery in parts.items() if _count(delivery)}
+        filled = {name: delivery for name, delivery in parts.items() if delivery.count}
         try:
             futures = self._writer.submit_together(list(filled.values()))
         except Busy:
@@ -111,7 +111,7 @@ class Ingest:
             self._meters.points.inc(len(delivery.points))
         else:
             self._meters.duplicates.inc()
-        return {"count": _count(delivery), "duplicate": not new}
+        return {"count": delivery.count, "duplicate": not new}
 
     def _answer_batch(self, outcomes: Mapping[str, dict[str, Any] | Refusal]) -> Response:
         """Say of each part whether it is stored; if one is not, with the status of its refusal.
@@ -130,10 +130,6 @@ class Ingest:
         if worst is None:
             return answer({"results": results})
         return answer({"results": results}, worst.status, error=worst.error, headers=worst.headers)
-
-
-def _count(delivery: Delivery) -> int:
-    return sum(map(len, (delivery.points, delivery.entries, delivery.events, delivery.detections)))
 
 
 def _busy() -> Refusal:

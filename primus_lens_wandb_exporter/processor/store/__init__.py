@@ -82,6 +82,11 @@ class Delivery:
     events: Sequence[Event] = ()  # which are no entries
     detections: Sequence[Detection] = ()
 
+    @property
+    def count(self) -> int:
+        """How many things it brings."""
+        return len(self.points) + len(self.entries) + len(self.events) + len(self.detections)
+
 
 class Position(NamedTuple):
     """Where a page of points ends: the next one begins behind it."""

@@ -11,7 +11,9 @@ from typing import Any, TypeVar
 
 from . import Busy, Delivery, Full, Store, StoreError
 
-GROUP_POINTS = 20_000  # about 0.1 s of writing, which is what an answer may wait for the one before
+GROUP_POINTS = (
+    20_000  # or entries: about 0.1 s of writing, which is what an answer may wait for the one before
+)
 
 TROUBLE_LASTS = 30  # seconds; who is sent nothing while in trouble would never find out that it is over
 
@@ -132,12 +134,12 @@ class Writer:
     def _next_group(self) -> tuple[list[Waiting], Chore | None]:
         """Wait for a delivery and return it with all that waits behind it, up to a chore, and that."""
         group: list[Waiting] = []
-        points = 0
+        count = 0
         item = self._queue.get()
         while isinstance(item, list):
             group += item
-            points += sum(len(delivery.points) for delivery, _ in item)
-            if points >= GROUP_POINTS:
+            count += sum(delivery.count for delivery, _ in item)
+            if count >= GROUP_POINTS:
                 return group, None
             try:
                 item = self._queue.get_nowait()
