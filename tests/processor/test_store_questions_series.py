@@ -116,6 +116,15 @@ def test_changes_tell_which_steps_are_new(store: Store) -> None:
     assert store.changes(last) == []
 
 
+@pytest.mark.parametrize("axis", ["step", "time"])
+def test_a_mean_is_a_number_where_the_sum_is_none(store: Store, axis: str) -> None:
+    values = [1.5e308] * 6 + [-1.5e308] * 2
+    store.write([delivery("a", [Stored("x", step, step, value) for step, value in enumerate(values)])])
+    (one,) = store.series([RUN], ["x"], axis, 0, 8, 1)
+    assert (one["min"], one["max"]) == ([-1.5e308], [1.5e308])
+    assert one["mean"] == pytest.approx([0.75e308])
+
+
 @pytest.mark.parametrize("value", [1e300, -1e200, 5e-324])
 def test_values_may_be_as_large_and_as_small_as_numbers_are(store: Store, value: float) -> None:
     store.write([delivery("a", [Stored("loss", step, step, value * (step % 2)) for step in range(4)])])

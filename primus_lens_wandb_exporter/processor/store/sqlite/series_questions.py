@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from math import isinf
 from operator import itemgetter
 from typing import Any
 
@@ -22,17 +23,20 @@ AND (:names = '[]' OR series.name IN (SELECT value FROM json_each(:names)))
 
 # Points lie by step: bucket after bucket can be read in their order, three times as fast as sorting.
 DENSE = """
-SELECT :series, n, min(value), max(value), avg(value), count(*) FROM temp.bucket CROSS JOIN point
+SELECT :series, n, min(value), max(value), {mean}, count(*) FROM temp.bucket CROSS JOIN point
 ON series_id = :series AND step >= :start + n * :width AND step < :start + (n + 1) * :width
 WHERE n < :buckets GROUP BY n ORDER BY n
 """
 
 SPARSE = """
-SELECT series_id, ({place} - :start) / :width AS bucket, min(value), max(value), avg(value), count(*)
+SELECT series_id, ({place} - :start) / :width AS bucket, min(value), max(value), {mean}, count(*)
 FROM series JOIN run ON run.id = series.run JOIN point ON series_id = series.id
 WHERE series.id IN (SELECT value FROM json_each(:sparse)) AND {place} BETWEEN :start AND :end
 GROUP BY series_id, bucket ORDER BY series_id, bucket
 """
+
+MEAN = "avg(value)"
+CAREFUL_MEAN = f"avg(value / {2.0**40}) * {2.0**40}"  # which loses nothing of what is that large
 
 COLUMNS = ("bucket", "min", "max", "mean", "count")
 ENOUGH = 4  # points a bucket, for the way of the dense
@@ -59,13 +63,14 @@ def ask_series(
     found = {row[0]: dict(zip(("run", "name", "source", "tags"), row[2:])) for row in rows}
     dense = [row[0] for row in rows if axis == "step" and row[1] >= ENOUGH * buckets]
     asked = {"start": start, "end": end, "width": width, "buckets": buckets}
-    read = _read_buckets(connection, axis, dense, sorted({*found} - {*dense}), asked)
-    series = []
-    for identity, cells in groupby(read, key=itemgetter(0)):
-        _, *columns = map(list, zip(*cells))
-        tags = json.loads(found[identity]["tags"])
-        series.append({**found[identity], "tags": tags, **dict(zip(COLUMNS, columns))})
-    return series
+    sparse = sorted({*found} - {*dense})
+    read = _read_columns(connection, axis, dense, sparse, asked, MEAN)
+    if any(mean is None or isinf(mean) for _, columns in read for mean in columns["mean"]):  # of the sum
+        read = _read_columns(connection, axis, dense, sparse, asked, CAREFUL_MEAN)
+    return [
+        {**found[identity], "tags": json.loads(found[identity]["tags"]), **columns}
+        for identity, columns in read
+    ]
 
 
 def ask_extent(
@@ -80,21 +85,30 @@ def ask_extent(
     return None if start is None else (start, end)
 
 
+def _read_columns(connection: sqlite3.Connection, *asked: Any) -> list[tuple[int, dict[str, list[Any]]]]:
+    """Return each series with its columns."""
+    return [
+        (identity, dict(zip(COLUMNS, list(map(list, zip(*cells)))[1:])))
+        for identity, cells in groupby(_read_buckets(connection, *asked), key=itemgetter(0))
+    ]
+
+
 def _read_buckets(
     connection: sqlite3.Connection,
     axis: str,
     dense: Sequence[int],
     sparse: Sequence[int],
     asked: dict[str, int],
+    mean: str,
 ) -> Iterator[tuple[Any, ...]]:
     if dense:
         _number_buckets(connection, asked["buckets"])
         for series in dense:
-            yield from connection.execute(DENSE, {**asked, "series": series})
+            yield from connection.execute(DENSE.format(mean=mean), {**asked, "series": series})
     if sparse:
         place = PLACES[axis][0]
         yield from connection.execute(
-            SPARSE.format(place=place), {**asked, "sparse": json.dumps(list(sparse))}
+            SPARSE.format(place=place, mean=mean), {**asked, "sparse": json.dumps(list(sparse))}
         )
 
 
