@@ -96,6 +96,18 @@ def test_many_series_are_answered_more_coarsely(taker: Embedded) -> None:
     assert len(found["series"]) == 100
 
 
+def test_series_are_counted_that_differ_in_tags_alone(taker: Embedded) -> None:
+    util = [bodies.point("util", 0.5, step) for step in (0, 9999)]
+    for first in range(0, 800, 100):
+        tagged = [
+            {**one, "tags": {"gpu": str(gpu)}} for gpu in range(first, first + 100) for one in util
+        ]
+        taker.post("metrics", bodies.metrics(*tagged))
+    found = taker.get("/series", runs=RUN, metric="util", buckets=2000)
+    assert shape(found) == (0, 20, 500)
+    assert len(found["series"]) == 800
+
+
 def test_runs_without_points_have_no_series(filled: Embedded) -> None:
     for query in ({"runs": "0" * 16}, {}, {"runs": RUN, "metric": "none"}):
         assert filled.get("/series", **query) == {

@@ -48,6 +48,21 @@ def test_a_curve_tells_whose_it_is(store: Store) -> None:
     }
 
 
+def test_each_source_and_tags_are_a_series(store: Store) -> None:
+    for place in range(3):
+        tags = (("gpu", str(place)),)
+        store.write([delivery(f"a{place}", [*curve("util", 2, tags=tags), *curve("loss", 2)])])
+    store.write(
+        [
+            delivery("b", curve("util", 2), source="other"),
+            delivery("c", curve("util", 2), run_id="other"),
+        ]
+    )
+    assert store.count_series([RUN, OTHER], ["util"]) == 5
+    assert store.count_series([RUN], ["util", "loss"]) == 5
+    assert store.count_series([RUN], ["none"]) == 0
+
+
 def test_time_and_time_since_the_start_are_axes_too(store: Store) -> None:
     late = [Stored("loss", step, 1000 + step, step / 2) for step in range(4)]
     store.write([delivery("a", curve("loss", 4)), delivery("b", late, run_id="other")])

@@ -82,7 +82,8 @@ class Curves:
         end = _read_place(request, "end", min(max(last, start), _FAR))
         if end < start:
             refuse("end: expected no less than start")
-        width, buckets = _read_grid(request, end - start + 1, len(runs) * len(names))
+        there = self._store.count_series(runs, names) if extent else 0  # a metric may have many tags
+        width, buckets = _read_grid(request, end - start + 1, max(there, len(runs) * len(names)))
         grid = (axis, start * unit, width * unit, buckets)
         found = self._ask(runs, names, grid) if extent else []
         order = {run: index for index, run in enumerate(runs)}

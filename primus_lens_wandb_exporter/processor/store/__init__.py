@@ -245,6 +245,9 @@ class Store(Protocol):
         started (`relative`); its bucket is `(place - start) // width`, from 0 to `buckets` - 1.
         """
 
+    def count_series(self, runs: Sequence[int], names: Sequence[str]) -> int:
+        """Return how many series there are: one for each source and tags that a metric came with."""
+
     def extent(self, runs: Sequence[int], names: Sequence[str], axis: str) -> tuple[int, int] | None:
         """Return the first and the last place of those series on the axis; None: there are no points."""
 

@@ -118,6 +118,11 @@ class Asking:
         with self._reading() as connection:
             return series_questions.ask_series(connection, runs, names, axis, start, width, buckets)
 
+    def count_series(self, runs: Sequence[int], names: Sequence[str]) -> int:
+        """Return how many series there are."""
+        with self._reading() as connection:
+            return series_questions.ask_count(connection, runs, names)
+
     def extent(self, runs: Sequence[int], names: Sequence[str], axis: str) -> tuple[int, int] | None:
         """Return the first and the last place of series on an axis."""
         with self._reading() as connection:

@@ -74,6 +74,12 @@ def ask_series(
     ]
 
 
+def ask_count(connection: Connection, runs: Sequence[int], names: Sequence[str]) -> int:
+    """Answer `Store.count_series`."""
+    ((count,),) = connection.execute(f"SELECT count(*) {CHOSEN}", _chosen(runs, names)).fetchall()
+    return int(count)
+
+
 def ask_extent(
     connection: Connection, runs: Sequence[int], names: Sequence[str], axis: str
 ) -> tuple[int, int] | None:

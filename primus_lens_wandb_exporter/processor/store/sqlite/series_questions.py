@@ -73,6 +73,12 @@ def ask_series(
     ]
 
 
+def ask_count(connection: sqlite3.Connection, runs: Sequence[int], names: Sequence[str]) -> int:
+    """Answer `Store.count_series`."""
+    chosen = _chosen(runs, names)
+    return int(connection.execute(f"SELECT count(*) FROM series WHERE {CHOSEN}", chosen).fetchone()[0])
+
+
 def ask_extent(
     connection: sqlite3.Connection, runs: Sequence[int], names: Sequence[str], axis: str
 ) -> tuple[int, int] | None:
