@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from primus_lens_wandb_exporter.processor.store.sqlite.asking import Asking
+
 from ..support import bodies
 from ..support.embedded import Embedded
 
@@ -60,6 +62,14 @@ def test_a_list_of_runs_has_everything_but_the_records(filled: Embedded) -> None
 )
 def test_runs_are_filtered_and_paged(filled: Embedded, query: dict[str, Any], runs: list[str]) -> None:
     assert [run["run_id"] for run in filled.get("/runs", **query)["runs"]] == runs
+
+
+def test_the_configs_of_a_page_are_one_question(
+    filled: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To ask for each run by itself would read all pods of the workload as often."""
+    monkeypatch.delattr(Asking, "run")
+    assert len(filled.get("/workloads/w/runs")["runs"]) == 1
 
 
 def test_the_runs_of_a_workload_have_their_configs(filled: Embedded) -> None:

@@ -71,6 +71,16 @@ def test_a_run_without_a_record_has_no_evidence(store: Store) -> None:
     assert (whole["config"], whole["tags"], whole["pods"]) == ("{}", [], [])
 
 
+def test_configs_are_asked_for_by_run(store: Store) -> None:
+    described = detection("a", 0.9, 60, config={"lr": 1})
+    store.write([delivery("a", detections=[described]), delivery("b", curve("x", 1), run_id="other")])
+    assert store.configs([RUN, run_id("w", "other"), 5]) == {
+        RUN: '{"lr": 1}',
+        run_id("w", "other"): "{}",
+    }
+    assert store.configs([]) == {}
+
+
 def test_a_number_in_a_config_may_be_of_any_length(store: Store) -> None:
     long = detection("a", 0.9, 10)
     digits = '{"seed": ' + "9" * 5000 + "}"

@@ -53,7 +53,8 @@ class Runs:
         require(request, self._settings.read_token)
         workload = read_workload(request)
         found = self._page(request, workload)
-        runs = [show_run({**run, "config": self._config(run["id"])}) for run in found["runs"]]
+        configs = self._store.configs([run["id"] for run in found["runs"]])
+        runs = [show_run({**run, "config": configs.get(run["id"], "{}")}) for run in found["runs"]]
         return answer({"workload_uid": workload, **found, "runs": runs})
 
     def one(self, request: Request) -> Response:
@@ -93,10 +94,6 @@ class Runs:
         search, states = read_search(request), read_choices(request, "state", STATES)
         limit, offset = read_page(request)
         return self._store.runs(_now(), workload, search, states, limit, offset)
-
-    def _config(self, run: int) -> str:
-        found = self._store.run(run, _now())
-        return str(found["config"]) if found else "{}"
 
     def _run(self, request: Request) -> int:
         require(request, self._settings.read_token)

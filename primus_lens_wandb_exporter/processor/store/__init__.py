@@ -208,6 +208,9 @@ class Store(Protocol):
         Config, evidence and hints are JSON texts as they came: numbers in them may be of any length.
         """
 
+    def configs(self, runs: Sequence[int]) -> dict[int, str]:
+        """Return the configs of runs, of those that there are, as in `run`."""
+
     def metrics(self, run: int) -> list[dict[str, Any]]:
         """Return `{name, source, tags, count, first_step, last_step, first_ts, last_ts, last_value}` of
         each series of a run, by name."""

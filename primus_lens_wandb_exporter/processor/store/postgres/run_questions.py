@@ -102,6 +102,12 @@ def ask_run(connection: Connection, run: int, now: int) -> dict[str, Any] | None
     }
 
 
+def ask_configs(connection: Connection, runs: Sequence[int]) -> dict[int, str]:
+    """Answer `Store.configs`."""
+    rows = connection.execute("SELECT id, config FROM run WHERE id = ANY(%s::bigint[])", (list(runs),))
+    return dict(rows.fetchall())
+
+
 def ask_metrics(connection: Connection, run: int) -> list[dict[str, Any]]:
     """Answer `Store.metrics`."""
     rows = connection.execute(

@@ -92,6 +92,11 @@ class Asking:
         with self._reading() as connection:
             return run_questions.ask_run(connection, run, now)
 
+    def configs(self, runs: Sequence[int]) -> dict[int, str]:
+        """Return the configs of runs."""
+        with self._reading() as connection:
+            return run_questions.ask_configs(connection, runs)
+
     def metrics(self, run: int) -> list[dict[str, Any]]:
         """Return what is known of each series of a run, by name."""
         with self._reading() as connection:

@@ -103,6 +103,14 @@ def ask_run(connection: sqlite3.Connection, run: int, now: int) -> dict[str, Any
     }
 
 
+def ask_configs(connection: sqlite3.Connection, runs: Sequence[int]) -> dict[int, str]:
+    """Answer `Store.configs`."""
+    chosen = "id IN (SELECT value FROM json_each(?))"
+    return dict(
+        connection.execute(f"SELECT id, config FROM run WHERE {chosen}", (json.dumps(list(runs)),))
+    )
+
+
 def ask_metrics(connection: sqlite3.Connection, run: int) -> list[dict[str, Any]]:
     """Answer `Store.metrics`."""
     rows = connection.execute(
