@@ -147,6 +147,14 @@ def test_points_are_paged_also_where_many_are_of_one_time(store: Store) -> None:
     assert store.points("w", names=["a"], start=6, after=Position(5, "a", 1, 0)) == []
 
 
+def test_of_reports_of_one_moment_the_first_source_speaks(store: Store) -> None:
+    for value, source in enumerate("hgfedcba"):
+        points = [Stored(name, 7, 5, float(value)) for name in ("loss", "target_iteration")]
+        store.write([delivery(source, points, source=source)])
+    found = [(row["metric_name"], row["value"], row["data_source"]) for row in store.iterations("w")]
+    assert found == [("iteration", 7.0, "a"), ("target_iteration", 7.0, "a")]
+
+
 def test_iterations_are_paged_by_time_name_and_step(store: Store) -> None:
     targets = [Stored("target_iteration", step, 5, 9.0) for step in (1, 2)]
     store.write([delivery("a", [Stored("loss", step, 5, 0.5) for step in (3, 1, 2)] + targets)])
