@@ -101,6 +101,20 @@ def test_the_metrics_of_a_run_tell_their_extent(filled: Embedded) -> None:
     }
 
 
+def test_pages_of_large_log_entries_are_many(taker: Embedded) -> None:
+    for step in range(3):
+        large = {"text": "x" * 5_000_000}
+        taker.post(
+            "logs", bodies.logs(large, timestamp=bodies.NOW, logs=[{"step": step, "data": large}])
+        )
+    run, cursor, sizes = key(taker), "", []
+    while cursor is not None:
+        page = taker.get(f"/runs/{run}/logs", cursor=cursor)
+        sizes.append(len(page["entries"]))
+        cursor = page["next"]
+    assert sizes == [1, 1, 1, 0]
+
+
 def test_log_entries_are_read_backwards_page_by_page(filled: Embedded) -> None:
     path = f"/runs/{key(filled, 'first')}/logs"
     assert filled.get(path)["entries"][0] == {

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from primus_lens_wandb_exporter.processor.store import CRASHED_AFTER, Entry, Event, Store
+from primus_lens_wandb_exporter.processor.store import (
+    CRASHED_AFTER,
+    PAGE_OF_ENTRIES,
+    Entry,
+    Event,
+    Store,
+)
 from primus_lens_wandb_exporter.processor.store.identity import run_id
 from primus_lens_wandb_exporter.processor.store.loss import choose_loss
 
@@ -79,6 +85,14 @@ def test_configs_are_asked_for_by_run(store: Store) -> None:
         run_id("w", "other"): "{}",
     }
     assert store.configs([]) == {}
+
+
+def test_a_page_of_large_log_entries_is_a_short_one(store: Store) -> None:
+    text = "x" * (PAGE_OF_ENTRIES // 2)
+    store.write([delivery("a", entries=[entry(step, text=text) for step in range(3)])])
+    page = store.entries(RUN, 9)
+    assert [row["step"] for row in page] == [2, 1]
+    assert [row["step"] for row in store.entries(RUN, 9, (101, page[-1]["id"]))] == [0]
 
 
 def test_a_number_in_a_config_may_be_of_any_length(store: Store) -> None:

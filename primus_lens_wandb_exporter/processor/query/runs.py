@@ -12,7 +12,7 @@ from ..answer import answer
 from ..auth import require
 from ..refusal import Refusal
 from ..settings import Settings
-from ..store import Store
+from ..store import PAGE_OF_ENTRIES, Store
 from .cursor import Whole, read_cursor, write_cursor
 from .outside import all_in_milliseconds, as_it_came, show_run
 from .parameters import (
@@ -77,8 +77,9 @@ class Runs:
         limit = read_whole(request, "limit", 100, LARGEST_PAGE)
         run, before = self._run(request), read_cursor(request, _ENTRY)
         found = self._store.entries(run, limit + 1, before)
-        page, rest = found[:limit], found[limit:]
-        behind = write_cursor(page[-1]["timestamp"], page[-1]["id"]) if page and rest else None
+        page = found[:limit]
+        more = len(found) > limit or sum(len(entry["data"]) for entry in found) >= PAGE_OF_ENTRIES
+        behind = write_cursor(page[-1]["timestamp"], page[-1]["id"]) if page and more else None
         for entry in page:
             del entry["id"]
             entry["data"] = as_it_came(entry["data"])

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 SECOND = 1_000_000  # microseconds
 CRASHED_AFTER = 300 * SECOND  # without data, and without a word that it ended
+PAGE_OF_ENTRIES = 4 << 20  # characters of log entries, with which a page of them is full
 LAST_ANSWERS = 1.0  # seconds that questions have to end when they are broken off
 
 
@@ -220,7 +221,8 @@ class Store(Protocol):
     ) -> list[dict[str, Any]]:
         """Return `{id, step, timestamp, source, data}` of log entries, the latest first.
 
-        Data is JSON text. `before`: timestamp and id of the last one of the page before this one.
+        At most `limit`, and none behind that with which `PAGE_OF_ENTRIES` is reached. Data is JSON
+        text. `before`: timestamp and id of the last one of the page before this one.
         """
 
     def marks(self, run: int, limit: int) -> list[dict[str, Any]]:

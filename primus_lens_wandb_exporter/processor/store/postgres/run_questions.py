@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .. import CRASHED_AFTER
+from .. import CRASHED_AFTER, PAGE_OF_ENTRIES
 from ..loss import choose_loss
 from .opening import Connection
 from .questions import like
@@ -38,6 +38,15 @@ AND (%(search)s::text = '' OR run_id ILIKE %(like)s ESCAPE '!' OR name ILIKE %(l
 LOSSES = """
 SELECT run, name, last_value FROM series
 WHERE run = ANY(%s::bigint[]) AND name ILIKE '%%loss%%' ORDER BY last_ts, id
+"""
+
+ENTRIES = """
+SELECT id, step, ts, source, data FROM log_entry JOIN (
+    SELECT id, sum(size) OVER (ORDER BY ts DESC, id DESC) - size AS before FROM (
+        SELECT id, ts, length(data) AS size FROM log_entry WHERE run = %s{behind}
+        ORDER BY ts DESC, id DESC LIMIT %s
+    ) AS page
+) AS measured USING (id) WHERE before < %s ORDER BY ts DESC, id DESC
 """
 
 MARKED = """
@@ -128,9 +137,7 @@ def ask_entries(
     """Answer `Store.entries`."""
     behind = " AND (ts, id) < (%s, %s)" if before else ""
     rows = connection.execute(
-        f"SELECT id, step, ts, source, data FROM log_entry WHERE run = %s{behind}"
-        " ORDER BY ts DESC, id DESC LIMIT %s",
-        (run, *(before or ()), limit),
+        ENTRIES.format(behind=behind), (run, *(before or ()), limit, PAGE_OF_ENTRIES)
     )
     keys = ("id", "step", "timestamp", "source", "data")
     return [dict(zip(keys, row)) for row in rows]

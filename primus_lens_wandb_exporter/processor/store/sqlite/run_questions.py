@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from .. import CRASHED_AFTER
+from .. import CRASHED_AFTER, PAGE_OF_ENTRIES
 from ..loss import choose_loss
 from .questions import like
 
@@ -136,7 +136,13 @@ def ask_entries(
         (run, *(before or ()), limit),
     )
     keys = ("id", "step", "timestamp", "source", "data")
-    return [dict(zip(keys, row)) for row in rows]
+    found, size = [], 0
+    for row in rows:
+        found.append(dict(zip(keys, row)))
+        size += len(row[-1])
+        if size >= PAGE_OF_ENTRIES:
+            break
+    return found
 
 
 def ask_marks(connection: sqlite3.Connection, run: int, limit: int) -> list[dict[str, Any]]:
