@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import Any, cast
 
@@ -48,6 +49,7 @@ def serve(settings: Settings) -> int:
 
 
 def _serve(settings: Settings, log: Log) -> int:
+    settings = replace(settings, connections=allow_files(settings.connections))
     try:
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:
@@ -60,7 +62,7 @@ def _serve(settings: Settings, log: Log) -> int:
         raise _Failure(str(error)) from None
     writer = Writer(store, settings.queue)
     try:
-        crowd = Crowd(allow_files(settings.connections), settings.body_timeout)
+        crowd = Crowd(settings.connections, settings.body_timeout)
         counts = (
             Count("log_lines_dropped", "Lines of the log that were not written.", lambda: log.dropped),
             Count("connections_dismissed", "Too many, or too slow.", lambda: crowd.dismissed),

@@ -104,7 +104,8 @@ class Settings:
         "CONNECTIONS",
         1024,
         _positive_int,
-        "Connections at once; for one more, that which has been idle for longest is closed.",
+        "Connections at once, half of them streams at most; "
+        "for one more, that which has been idle for longest is closed.",
     )
     body_timeout: float = _setting(
         "BODY_TIMEOUT",

@@ -42,6 +42,22 @@ def counted(server: Server, sample: str) -> float:
     return sum(float(line.split()[-1]) for line in lines if line.rpartition(" ")[0] == sample)
 
 
+def test_who_listens_leaves_connections_to_who_sends(tmp_path: Path) -> None:
+    with served(tmp_path, environ={"PRIMUS_LENS_PROCESSOR_CONNECTIONS": "8"}) as server:
+        with ExitStack() as stack:
+            answers = []
+            for _ in range(7):
+                listening = stack.enter_context(closing(connect(server)))
+                listening.request("GET", "/api/v1/stream")
+                answers.append(listening.getresponse())
+                if answers[-1].status == 200:
+                    answers[-1].readline()  # it has begun
+            assert [answer.status for answer in answers] == [200] * 4 + [429] * 3
+            sending = begin(server, encoded(0), whole=True)
+            assert sending.getresponse().status == 200
+        assert server.stop() == 0
+
+
 def test_headers_that_do_not_come_end_the_connection(tmp_path: Path) -> None:
     with served(tmp_path, environ={"PRIMUS_LENS_PROCESSOR_BODY_TIMEOUT": "0.2"}) as server:
         with closing(plug(server)) as silent, closing(plug(server, SAID)) as halting:

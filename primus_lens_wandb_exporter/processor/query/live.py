@@ -97,6 +97,7 @@ class Live:
         self._settings = settings
         self._store = store
         self._every = every
+        self._most = min(_MOST_LISTENERS, settings.connections // 2)  # the rest is for who sends
         self._listeners: set[Listener] = set()
         self._asking: asyncio.Task[None] | None = None
         self._seq = 0
@@ -106,7 +107,7 @@ class Live:
         """Answer events until the client goes or the server stops."""
         require(request, self._settings.read_token)
         runs, after = read_keys(request, MOST_RUNS), _read_after(request)
-        if len(self._listeners) >= _MOST_LISTENERS:
+        if len(self._listeners) >= self._most:
             raise Refusal(429, "busy", "too many listen", {"Retry-After": "10"})
         known = await run_in_threadpool(self._store.newest_change)
         events = self._tell(runs, known[1] if after is None else after, *known)
@@ -120,6 +121,8 @@ class Live:
 
     async def _tell(self, runs: list[int], after: int, oldest: int, newest: int) -> AsyncIterator[str]:
         """Yield what changed since change `after`, and what changes from now on; both ends are known."""
+        if len(self._listeners) >= self._most:  # many came at once
+            return
         listener = Listener(runs, newest)
         self._listeners.add(listener)
         try:
