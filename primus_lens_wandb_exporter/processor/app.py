@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -35,6 +36,24 @@ _BROKEN = refuse_for_now(503, "store", "the database cannot be used at present",
 _log = logging.getLogger(__name__)
 
 
+class _Check:
+    """Looks after the store, once for all who ask meanwhile: nobody needs a token for that."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._running: asyncio.Task[None] | None = None
+
+    async def pass_or_fail(self) -> None:
+        """Raise what `Store.check` raises."""
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._look())
+        await asyncio.shield(self._running)
+
+    async def _look(self) -> None:
+        # Beside the threads of queries, which may all be busy.
+        await to_thread.run_sync(self._store.check, limiter=CapacityLimiter(1))
+
+
 def make_app(
     settings: Settings,
     writer: Writer,
@@ -53,11 +72,13 @@ def make_app(
     async def health(request: Request) -> Response:
         return answer({"status": "ok"})
 
+    check = _Check(store)
+
     async def ready(request: Request) -> Response:
         if writer.trouble:
             raise Refusal(503, "not_ready", "the database takes nothing")
-        try:  # beside the threads of queries, which may all be busy
-            await to_thread.run_sync(store.check, limiter=CapacityLimiter(1))
+        try:
+            await check.pass_or_fail()
         except Exception as error:
             _log.error("not ready: %s", error)
             raise Refusal(503, "not_ready", "the database does not answer") from None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from primus_lens_wandb_exporter.processor.store import Delivery, Full, StoreError
@@ -59,3 +62,22 @@ def test_a_body_that_is_refused_leaves_it_ready(taker: Embedded) -> None:
 def test_without_its_file_it_is_not_ready(taker: Embedded, tmp_path: Path) -> None:
     shutil.move(tmp_path / "processor.db", tmp_path / "elsewhere.db")
     assert ready(taker) == (503, {"error": "the database does not answer"})
+
+
+def test_however_many_ask_it_looks_once(taker: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    def check(store: SqliteStore) -> None:
+        looked.append(1)
+        time.sleep(0.5)
+
+    async def ask_often() -> list[int]:
+        transport = httpx.ASGITransport(taker.client.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://p") as client:
+            answers = await asyncio.gather(*(client.get("/ready") for _ in range(50)))
+        return [answer.status_code for answer in answers]
+
+    monkeypatch.setattr(SqliteStore, "check", check)
+    assert asyncio.run(ask_often()) == [200] * 50
+    assert len(looked) < 5
+    assert ready(taker)[0] == 200  # also in another event loop
