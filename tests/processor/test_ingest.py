@@ -53,9 +53,12 @@ def test_a_key_is_what_tells_bodies_apart(taker: Embedded) -> None:
     assert [step for _, step, _ in taker.points()] == [1]
 
 
-def test_senders_of_different_workloads_may_have_the_same_keys(taker: Embedded) -> None:
-    for workload in ("w", "other"):
-        body = bodies.metrics(bodies.point(), workload_uid=workload)
+@pytest.mark.parametrize("name", ["workload_uid", "pod_uid", "pod_name", "run_id"])
+def test_senders_of_different_workloads_pods_and_runs_may_have_the_same_keys(
+    taker: Embedded, name: str
+) -> None:
+    for step, whose in enumerate(("w", "other")):
+        body = bodies.metrics(bodies.point(step=step), **{name: whose})
         answer = taker.post("metrics", body, Idempotency_Key="1").json()
         assert answer["data"]["duplicate"] is False
 

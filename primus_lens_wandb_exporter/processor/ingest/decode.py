@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
@@ -170,6 +171,8 @@ def _delivery(
     head: wire.MetricsBody | wire.LogsBody | wire.DetectionBody,
     origin: Origin,
     at: str,
+    *,
+    run_id: str,
     **content: Any,
 ) -> Delivery:
     workload = head.workload_uid or head.pod_name
@@ -179,8 +182,10 @@ def _delivery(
     pod = {"pod_uid": head.pod_uid, "pod_name": head.pod_name, "namespace": namespace}
     known = {name: value for name, value in pod.items() if value}
     source = head.source or "wandb"
-    key = f"{origin.key}/{workload}"  # senders may count their keys from 1
-    return Delivery(key, workload, source, origin.received, pod=known, **content)
+    # Senders may count their keys from 1, each pod and each run by itself.
+    sender = json.dumps((origin.key, workload, head.pod_uid, head.pod_name, run_id)).encode()
+    key = hashlib.blake2b(sender, digest_size=16).hexdigest()
+    return Delivery(key, workload, source, origin.received, run_id, known, **content)
 
 
 def _microseconds(seconds: float) -> int:
