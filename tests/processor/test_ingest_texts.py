@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 from typing import Any
 
@@ -10,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from primus_lens_wandb_exporter.processor.ingest.decode import Origin, decode
 from primus_lens_wandb_exporter.processor.ingest.mending import mend
+from primus_lens_wandb_exporter.processor.ingest.wire import WHOSE
+from primus_lens_wandb_exporter.processor.store import Store
 
 from ..support import bodies
 from ..support.embedded import Embedded
@@ -96,3 +100,19 @@ def test_a_name_has_1024_characters_at_most(taker: Embedded, field: str, body: A
     assert answer.status_code == 400
     assert field in answer.json()["error"]
     assert answer.json()["error"].endswith("expected str of length <= 1024")
+
+
+def test_names_of_workload_and_pod_are_refused_from_where_no_index_takes_them(
+    store: Store, taker: Embedded
+) -> None:
+    letters = random.Random(1).choices([chr(code) for code in range(0x4E00, 0x9FFF)], k=853)
+    name, rest = "".join(letters), "x" * (WHOSE - 3 * 853)
+    names = {"workload_uid": name, "pod_uid": rest, "pod_name": ""}
+    body = bodies.metrics(bodies.point(), **names)
+    assert taker.post("metrics", body).status_code == 200
+    assert store.write(list(decode("metrics", json.dumps(body).encode(), Origin("k", 0)).values()))
+    answer = taker.post("metrics", {**body, "pod_name": "p"})
+    assert (answer.status_code, answer.json()["error"]) == (
+        400,
+        "workload_uid, pod_uid, pod_name: expected at most 2560 bytes together",
+    )

@@ -182,6 +182,9 @@ def _delivery(
     pod = {"pod_uid": head.pod_uid, "pod_name": head.pod_name, "namespace": namespace}
     known = {name: value for name, value in pod.items() if value}
     source = head.source or "wandb"
+    if sum(len(name.encode()) for name in (workload, head.pod_uid, head.pod_name)) > wire.WHOSE:
+        whose = f"{at}workload_uid, {at}pod_uid, {at}pod_name"
+        _refuse(f"{whose}: expected at most {wire.WHOSE} bytes together")
     # Senders may count their keys from 1, each pod and each run by itself.
     sender = json.dumps((origin.key, workload, head.pod_uid, head.pod_name, run_id)).encode()
     key = hashlib.blake2b(sender, digest_size=16).hexdigest()

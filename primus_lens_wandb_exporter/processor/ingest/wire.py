@@ -18,6 +18,8 @@ Time = Annotated[float, msgspec.Meta(ge=0, le=253402300799)]  # Unix seconds, to
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
 Label = Annotated[str, msgspec.Meta(max_length=1024)]
 
+WHOSE = 2560  # bytes of the names of workload and pod: PostgreSQL has 2.7 kB for a row of an index
+
 
 class Head(msgspec.Struct, kw_only=True):
     """Whose body it is."""
