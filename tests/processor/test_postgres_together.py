@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,7 +17,7 @@ from primus_lens_wandb_exporter.processor.store.postgres.writing import write_de
 
 from ..support.delivery import wait_until
 from ..support.postgres import ask_postgres
-from .deliveries import curve, delivery
+from .deliveries import curve, delivery, entry
 
 SOON = 30  # seconds; what is waited for comes at once, or never
 
@@ -147,3 +148,21 @@ def test_a_workload_that_returns_while_another_replica_forgets_it_is_counted_rig
     while second.forget(before=4000, rows=1000):
         pass
     assert second.sizes()["points"] == second.workloads()["total_count"] == 0
+
+
+def test_what_a_workload_brings_while_another_replica_forgets_it_stays(
+    stores: list[PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, writer, _ = stores
+    writer.write([delivery("old", curve("loss", 3), entries=[entry(1, a=1)], received=1000)])
+    look = upkeep._forget_some
+
+    def return_in_between(*arguments: Any) -> int:
+        writer.write([delivery("new", curve("loss", 3, first=10), received=5000)])
+        return look(*arguments)
+
+    monkeypatch.setattr(upkeep, "_forget_some", return_in_between)
+    assert keeper.forget(2000, 1000) == 0
+    assert [row["iteration"] for row in writer.points("w")] == [0, 1, 2, 10, 11, 12]
+    assert len(writer.entries(run_id("w", "r"), 9)) == 1
+    assert writer.sources("w") == [{"name": "wandb", "count": 6}]

@@ -48,6 +48,9 @@ EMPTY = """
 DELETE FROM series WHERE id = %(id)s AND NOT EXISTS (SELECT FROM point WHERE series_id = %(id)s)
 """
 
+# In the very statement that removes: what a replica commits after its begin is not seen by it.
+STILL_OLD = "EXISTS (SELECT FROM workload WHERE uid = %s AND last_seen < %s)"
+
 SIZES = """
 SELECT
     (SELECT count(*) FROM workload), (SELECT count(*) FROM run WHERE run_id <> ''),
@@ -103,18 +106,19 @@ def _forget_some(connection: Connection, workload: str, before: int, rows: int) 
     run = found[0]
     series = connection.execute("SELECT id FROM series WHERE run = %s LIMIT 1", (run,)).fetchone()
     if series:
-        return _forget_points(connection, _Owner(run, workload), series[0], rows)
+        return _forget_points(connection, _Owner(run, workload), series[0], before, rows)
     for table in ("log_entry", "detection"):
         removed = connection.execute(
-            f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE run = %s LIMIT %s)",
-            (run, rows),
+            f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE run = %s LIMIT %s)"
+            f" AND {STILL_OLD}",
+            (run, rows, workload, before),
         ).rowcount
         if removed:
             return removed
     return connection.execute("DELETE FROM run WHERE id = %s AND last_seen < %s", (run, before)).rowcount
 
 
-def _forget_points(connection: Connection, owner: _Owner, series: int, rows: int) -> int:
+def _forget_points(connection: Connection, owner: _Owner, series: int, before: int, rows: int) -> int:
     """Remove the first `rows` points of a series, and the series when none is left; return how many."""
     rest = connection.execute(
         "SELECT step, ts FROM point WHERE series_id = %s ORDER BY step, ts LIMIT 1 OFFSET %s",
@@ -122,9 +126,10 @@ def _forget_points(connection: Connection, owner: _Owner, series: int, rows: int
     ).fetchone()
     behind = "AND (step, ts) < (%s, %s)" if rest else ""
     removed = connection.execute(
-        f"DELETE FROM point WHERE series_id = %s {behind}", (series, *(rest or ()))
+        f"DELETE FROM point WHERE series_id = %s {behind} AND {STILL_OLD}",
+        (series, *(rest or ()), owner.workload, before),
     ).rowcount
-    if rest:
+    if rest and removed:
         connection.execute("UPDATE series SET first_step = %s WHERE id = %s", (rest[0], series))
     _count_off(connection, owner, series, removed)
     # Its row is ours now: who has new points of it waits, and will note it again.
