@@ -19,6 +19,7 @@ from starlette.routing import Route
 from .answer import answer, refuse
 from .ingest.receive import Ingest
 from .meters import Count, Meters
+from .nearness import NearNames
 from .openapi import describe
 from .page import make_routes
 from .query.contract import Query
@@ -60,8 +61,12 @@ def make_app(
     store: Store,
     log: Callable[[str], Any] = lambda line: None,
     counts: Iterable[Count] = (),
+    *,
+    local: bool = False,
 ) -> Starlette:
     """Return the application; `log` takes one line of JSON a request. It closes nothing it is given.
+
+    A `local` one is reached from this machine alone; without tokens it then refuses names of elsewhere.
 
     `/metrics` shows the counts as well. Its `state.stop_streams()`, called in the event loop, ends what
     would go on for ever.
@@ -120,9 +125,12 @@ def make_app(
     )
     asked = [Route("/openapi.json", openapi), *(endpoint.route() for endpoint in endpoints)]
     routes = [*asked, *make_routes()]
+    middleware = [Middleware(Watch, meters=meters, routes=routes, log=log)]
+    if local and not (settings.ingest_token and settings.read_token):
+        middleware.append(Middleware(NearNames))
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Watch, meters=meters, routes=routes, log=log)],
+        middleware=middleware,
         exception_handlers={
             Refusal: refused,
             ClientDisconnect: gone,

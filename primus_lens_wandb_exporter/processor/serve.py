@@ -67,7 +67,8 @@ def _serve(settings: Settings, log: Log) -> int:
             Count("log_lines_dropped", "Lines of the log that were not written.", lambda: log.dropped),
             Count("connections_dismissed", "Too many, or too slow.", lambda: crowd.dismissed),
         )
-        app = make_app(settings, writer, store, log.write, counts)
+        local = _is_loopback(listener.getsockname()[0])
+        app = make_app(settings, writer, store, log.write, counts, local=local)
         server = make_server(settings, app, crowd)
         _stop_by_signal(server)
         _greet(settings, listener, log)
