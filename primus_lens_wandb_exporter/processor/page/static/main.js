@@ -54,6 +54,12 @@ document.addEventListener("keydown", (event) => {
   search.focus();
 });
 
+// The address behind `#` is the view's: the link to the content must not go there.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  host.focus();
+});
+
 onRoute(() => {
   show();
   scrollTo(0, 0);
