@@ -9,7 +9,7 @@ export function readOptions(params) {
   const range = params.get("range")?.split("..").map(Number);
   const smoothing = Number(params.get("smooth"));
   return {
-    axis: params.get("axis") in AXES ? params.get("axis") : "step",
+    axis: Object.hasOwn(AXES, params.get("axis")) ? params.get("axis") : "step",
     smoothing: smoothing >= 0 && smoothing < 1 ? smoothing : 0,
     log: params.get("log") === "1",
     filter: params.get("metric") ?? "",

@@ -17,7 +17,7 @@ export class List {
   #path;
   #ask;
   #show;
-  #offset = Number(readRoute().params.get("offset")) || 0;
+  #offset = readOffset();
   #loading = new AbortController();
   #busy = false;
   #trouble = h("div", { role: "alert" });
@@ -88,6 +88,12 @@ export class List {
       h("button", { type: "button", disabled: last >= total, onclick: to(first + PAGE) }, "Older"),
     );
   }
+}
+
+/** Where the page begins that the address tells of; what is no such place is the beginning. */
+function readOffset() {
+  const offset = Number(readRoute().params.get("offset"));
+  return Number.isSafeInteger(offset) && offset > 0 ? offset : 0;
 }
 
 /** A search box, whose text is kept in the address and handed to `found`. */

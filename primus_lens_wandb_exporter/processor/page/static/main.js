@@ -28,7 +28,7 @@ async function show() {
   }
   end();
   end = () => {};
-  const load = VIEWS[route.view];
+  const load = Object.hasOwn(VIEWS, route.view) && VIEWS[route.view];
   if (!load) return fill(host, notice("There is no such page", "The address may have been cut short."));
   try {
     const view = await load();

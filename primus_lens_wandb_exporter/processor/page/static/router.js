@@ -4,7 +4,16 @@
 export function readRoute() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
   const [view, key = ""] = path.split("/");
-  return { view, key: decodeURIComponent(key), params: new URLSearchParams(query) };
+  return { view, key: decoded(key), params: new URLSearchParams(query) };
+}
+
+/** A key as it is meant; one that was cut short in the middle of a character as it stands. */
+function decoded(key) {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
 }
 
 /** The address of a view; empty values are left out. */
