@@ -99,6 +99,8 @@ def test_smoothing_does_not_pull_towards_zero_and_goes_on_behind_gaps(page: Page
         ("number(-1234567.8)", "-1,234,600"),
         ("number(12345678)", "1.2346e7"),
         ("number(0.00001)", "1e-5"),
+        ("number(1e9 + 0.25, 12)", "1.00000000025e9"),
+        ("number(0.1 + 0.2, 20)", "0.3"),
         ("number(null)", "\u2013"),
         ("duration(250)", "250 ms"),
         ("duration(59_900)", "1 min"),
@@ -116,6 +118,49 @@ def test_smoothing_does_not_pull_towards_zero_and_goes_on_behind_gaps(page: Page
 )
 def test_numbers_are_written_as_people_read_them(page: Page, call: str, text: str) -> None:
     assert page.evaluate(f"async () => (await import('/static/format.js')).{call}") == text
+
+
+@pytest.mark.parametrize(
+    ("times", "texts"),
+    [
+        ([0, 500, 1000, 1500], ["0", "500 ms", "1 s", "1.5 s"]),
+        ([0, 30_000, 60_000, 90_000], ["0", "30 s", "1 min", "1 min 30 s"]),
+        ([3_600_000, 3_630_000], ["1:00:00", "1:00:30"]),
+        ([60_000, 60_500], ["0:01:00", "0:01:00.5"]),
+        ([3_600_000, 5_400_000, 90_000_000], ["1 h", "1 h 30 min", "1 d 1 h"]),
+        ([-1000, 0, 1000], ["-1 s", "0", "1 s"]),
+    ],
+)
+def test_times_on_an_axis_are_told_apart(page: Page, times: list[int], texts: list[str]) -> None:
+    script = "async (times) => (await import('/static/axes.js')).elapsed(times)"
+    assert page.evaluate(script, times) == texts
+
+
+_LABELS = """
+async ([log, low, high, step]) => {
+  const { describePlot } = await import("/static/plot.js");
+  const { axes } = describePlot({ axis: "step", log, smoothing: 0, lines: [], hasValues: () => true });
+  const places = log ? axes[1].splits(null, 1, low, high) : [low, low + step, high];
+  return axes[1].values(null, log ? axes[1].filter(null, places) : places, 1, 30, step);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "low", "high", "step", "labels"),
+    [
+        (True, 1, 1000, 1, ["1", "10", "100", "1,000"]),
+        (True, 1e-30, 1e30, 1, ["1e-30", "1e-22", "1e-14", "1e-6", "100", "1e10", "1e18", "1e26"]),
+        (True, 3, 5, 1, ["3", "4", "5"]),
+        (False, 1e9, 1e9 + 0.2, 0.1, ["1e9", "1.0000000001e9", "1.0000000002e9"]),
+        (False, 0.5, 0.7, 0.1, ["0.5", "0.6", "0.7"]),
+    ],
+)
+def test_values_on_an_axis_are_told_apart_and_are_few(
+    page: Page, log: bool, low: float, high: float, step: float, labels: list[str]
+) -> None:
+    shown = page.evaluate(_LABELS, [log, low, high, step])
+    assert [label for label in shown if label] == labels
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,30 @@ export const AXES = {
   time: { label: "Time of day", text: moment, options: { values: (_, splits, _axis, _space, step) => clock(splits, step) } },
   relative: {
     label: "Time since start",
-    text: (x) => `after ${duration(x)}`,
-    options: { incrs: DURATIONS, values: (_, splits) => splits.map((x) => (x ? duration(x) : "0")) },
+    text: (x) => `after ${elapsed([Math.abs(x) < MINUTE ? x : Math.round(x / SECOND) * SECOND])[0]}`,
+    options: { incrs: DURATIONS, values: (_, splits) => elapsed(splits) },
   },
 };
+
+/** Durations, all in one way: as a reader says them, else to the second or below it: `1.5 s`, `1:02:03`. */
+export function elapsed(times) {
+  if (times.every((x) => Math.abs(x) < MINUTE)) return times.map(seconds);
+  const isShort = (x) => x >= 0 && x % (x < HOUR ? SECOND : x < DAY ? MINUTE : HOUR) === 0;
+  return times.map((x) => (!x ? "0" : times.every(isShort) ? duration(x) : stopwatch(x)));
+}
+
+function seconds(x) {
+  if (!x) return "0";
+  return Math.abs(x) < SECOND ? `${Math.round(x)} ms` : `${Math.round(x) / SECOND} s`;
+}
+
+function stopwatch(x) {
+  const passed = Math.abs(Math.round(x));
+  const [hours, minutes, rest] = [Math.floor(passed / HOUR), Math.floor((passed % HOUR) / MINUTE), (passed % MINUTE) / SECOND];
+  const two = (part) => String(part).padStart(2, "0");
+  const [whole, fraction] = String(rest).split(".");
+  return `${x < 0 ? "-" : ""}${hours}:${two(minutes)}:${two(whole)}${fraction ? `.${fraction}` : ""}`;
+}
 
 /** Times of day; the date stands below the first one of each day. */
 function clock(splits, step) {

@@ -1,16 +1,18 @@
 // Numbers, durations and times as people read them. Times and durations are milliseconds.
 
-const NUMBER = new Intl.NumberFormat("en", { maximumSignificantDigits: 5, useGrouping: true });
+const NUMBER = new Intl.NumberFormat("en", { maximumSignificantDigits: 15, useGrouping: true });
+const DIGITS = 5;
 const WHOLE = new Intl.NumberFormat("en");
 const NONE = "–";
 
 /** A value of a metric: five digits, with a power of ten where it is very large or small. */
-export function number(value) {
+export function number(value, digits = DIGITS) {
   if (value === null || value === undefined) return NONE;
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return Number(value.toPrecision(5)).toExponential().replace("e+", "e");
-  return NUMBER.format(value);
+  const rounded = Number(value.toPrecision(Math.min(digits, 15)));
+  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return rounded.toExponential().replace("e+", "e");
+  return NUMBER.format(rounded);
 }
 
 /** A count: 12,345. */

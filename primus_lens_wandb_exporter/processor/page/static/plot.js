@@ -8,6 +8,8 @@ const SYNC = "charts"; // whose cursors move together
 const COLUMNS = 4; // of each line, in this order: max, min, raw, mean
 const LABEL_WIDTH = 6.5; // pixels of a character
 const MARGIN = 0.06; // of the height, above and below
+const MOST_DECADES = 8; // that have a line each on a log scale
+const FINE_DECADES = 5; // whose nine parts have one, too
 
 /** uPlot's data of a frame. */
 export function columnsOf(frame) {
@@ -21,7 +23,10 @@ export function columnsOf(frame) {
 export function describePlot({ axis, log, smoothing, lines, rangeX, hooks, zoomOut, hasValues }) {
   const grid = { stroke: token("--grid"), width: 1 };
   const base = { stroke: token("--muted"), grid, ticks: grid, font: "11px system-ui, sans-serif" };
-  const values = (_, splits) => splits.map((y) => (y === null || !hasValues() ? "" : number(y)));
+  const values = (_, splits, _axis, _space, step) => {
+    const digits = log ? undefined : digitsOf(splits, step);
+    return splits.map((y) => (y === null || !hasValues() ? "" : number(y, digits)));
+  };
   return {
     ms: 1,
     legend: { show: false },
@@ -38,7 +43,7 @@ export function describePlot({ axis, log, smoothing, lines, rangeX, hooks, zoomO
     },
     axes: [
       { ...base, ...AXES[axis].options, size: axis === "time" ? 42 : 30, space: 70 },
-      { ...base, size: widthOf, values },
+      { ...base, size: widthOf, values, ...(log && { splits: splitDecades, filter: labelDecades }) },
     ],
     series: [{}, ...lines.flatMap((line) => seriesOf(line, smoothing, lines.length))],
     bands: lines.map((_, at) => ({ series: [COLUMNS * at + 1, COLUMNS * at + 2] })),
@@ -77,6 +82,30 @@ function rangeY(low, high, log) {
   if (log) return low === high ? [low / 10, low * 10] : uPlot.rangeLog(low, high, 10, false);
   const margin = low === high ? Math.abs(low) / 10 || 1 : (high - low) * MARGIN;
   return [low - margin, high + margin];
+}
+
+/** Powers of ten, and their parts if these are few: uPlot's own never come to an end above 1e20. */
+function splitDecades(_, _axis, low, high) {
+  const [first, last] = [low, high].map((value) => Math.floor(Math.log10(value)));
+  const decades = last - first + 1;
+  const parts = decades > FINE_DECADES ? [1] : [1, 2, 3, 4, 5, 6, 7, 8, 9];
+  const stride = Math.ceil(decades / MOST_DECADES);
+  const powers = Array.from({ length: Math.ceil(decades / stride) }, (_, at) => first + at * stride);
+  const places = powers.flatMap((power) => parts.map((part) => Number(`${part}e${power}`)));
+  return places.filter((place) => place >= low && place <= high);
+}
+
+/** Which of these places have a label: powers of ten, where there are few of them, too, or all. */
+function labelDecades(_, places) {
+  const labelled = (digits) => places.map((place) => (digits.includes(place.toExponential()[0]) ? place : null));
+  const choices = ["1", "125"].map(labelled);
+  return choices.find((choice) => choice.filter(Boolean).length > 1) ?? places;
+}
+
+/** How many digits tell labels apart that are a step from each other; as many as usual at least. */
+function digitsOf(places, step) {
+  const highest = Math.max(...places.map(Math.abs));
+  return Math.max(5, Math.floor(Math.log10(highest)) - Math.floor(Math.log10(step)) + 2);
 }
 
 /** The room that the labels of the y axis need, in pixels. */
