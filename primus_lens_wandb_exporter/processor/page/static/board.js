@@ -93,7 +93,7 @@ export class Board {
     if (filter !== before.filter) this.#arrange();
     if (axis !== before.axis || String(range) !== String(before.range)) this.#source.select(axis, range);
     // A zoom is shown at once, with what is there; another axis is not.
-    if (axis === before.axis) this.#inSight.forEach((name) => this.#draw(name));
+    if (axis === before.axis) this.#redraw();
   }
 
   /** Load what was added: `[{run, first_step, last_step}]` of the stream. */

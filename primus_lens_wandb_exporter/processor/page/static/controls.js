@@ -78,8 +78,10 @@ export class Controls {
     const slider = h("input", { type: "range", min: 0, max: 0.99, step: 0.01, value: this.#options.smoothing });
     slider.addEventListener("input", () => {
       shown.textContent = Number(slider.value).toFixed(2);
-      this.#choose({ smoothing: Number(slider.value) });
+      this.#chosen({ smoothing: Number(slider.value) });
     });
+    // Browsers let the address change a few times a second only, and some throw.
+    slider.addEventListener("change", () => this.#choose({ smoothing: Number(slider.value) }));
     return h("label", {}, "Smoothing ", slider, shown);
   }
 
