@@ -14,6 +14,7 @@ const PACE = 3000;
 export class Entries {
   #run;
   #cursors = [""]; // of the pages up to the one that is shown
+  #shown = ""; // the answer, as text
   #loading = new AbortController();
   #refresh = throttle(() => this.#load(), PACE);
 
@@ -41,14 +42,20 @@ export class Entries {
       const answer = await get(`/runs/${this.#run}/logs`, { limit: PAGE, cursor: this.#cursors.at(-1) }, signal);
       if (!signal.aborted) this.#show(answer);
     } catch (error) {
-      if (!signal.aborted) fill(this.element, notice("The log entries could not be loaded", error.message, () => this.#load()));
+      if (signal.aborted) return;
+      this.#shown = "";
+      fill(this.element, notice("The log entries could not be loaded", error.message, () => this.#load()));
     }
   }
 
-  #show({ entries, next }) {
+  #show(answer) {
+    const text = JSON.stringify([this.#cursors.length, answer]);
+    if (text === this.#shown) return; // what a reader has opened, or is on, stays
+    this.#shown = text;
+    const { entries, next } = answer;
     if (!entries.length && this.#cursors.length === 1) {
-      const text = "They hold what is logged besides numbers: texts, tables, media, and numbers that are NaN or infinite.";
-      fill(this.element, notice("No log entries", text));
+      const said = "They hold what is logged besides numbers: texts, tables, media, and numbers that are NaN or infinite.";
+      fill(this.element, notice("No log entries", said));
       return;
     }
     const head = h("thead", {}, h("tr", {}, ["Step", "Time", "Logged"].map((label) => h("th", { scope: "col" }, label))));
