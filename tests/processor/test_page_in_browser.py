@@ -58,6 +58,36 @@ def test_the_list_shows_every_state_and_is_filtered_by_it_and_by_name(tab: Tab, 
     page.get_by_text("4 runs", exact=True).wait_for()
 
 
+def test_ticked_runs_are_ticked_yet_after_a_look_at_one_of_them(tab: Tab, runs: list[Run]) -> None:
+    page = tab.show("/")
+    for run in runs[:2]:
+        page.get_by_role("checkbox", name=f"Compare {run.name}", exact=True).check()
+    page.get_by_role("link", name=runs[1].name, exact=True).click()
+    page.get_by_role("heading", name=runs[1].name).wait_for()
+    page.go_back()
+    page.get_by_role("link", name="Compare 2").wait_for()
+    page.get_by_text("12 runs", exact=True).wait_for()
+    ticked = page.locator("td.pick input:checked").evaluate_all("(boxes) => boxes.map((box) => box.ariaLabel)")
+    assert sorted(ticked) == sorted(f"Compare {run.name}" for run in runs[:2])
+    page.get_by_role("button", name="Clear").click()
+    assert "chosen" not in page.url
+
+
+def test_a_log_entry_that_was_opened_stays_open_while_points_arrive(
+    tab: Tab, server: Server, runs: list[Run]
+) -> None:
+    run = of_state(runs, "running")[1]
+    long = {"source": "wandb", "workload_uid": run.workload, "run_id": run.run_id}
+    entry = {"step": 3, "timestamp": time.time(), "data": {"note": "word " * 100}}
+    seed.post(server.url, [("logs", {**long, "logs": [entry]})])
+    page = tab.show(f"/run/{run.key}?tab=logs")
+    page.get_by_text("All of it as JSON").click()
+    with page.expect_response(lambda answer: "/logs" in answer.url):
+        log(server.url, run, "elsewhere", run.done, 1.0)
+    page.wait_for_timeout(200)
+    assert page.locator("details.raw[open]").count() == 1
+
+
 def test_an_empty_list_says_what_to_do_and_runs_appear_in_it_by_themselves(
     browser: Browser, runs: list[Run], tmp_path: Path
 ) -> None:

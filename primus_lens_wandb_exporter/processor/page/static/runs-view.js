@@ -23,7 +23,7 @@ class RunsView {
   #search;
   #states;
   #workload;
-  #chosen = new Map(); // key -> name
+  #chosen; // keys of the runs that are ticked
   #rows = new Map(); // key -> row, its cells, its box
   #body = h("tbody");
   #table = makeTable(COLUMNS, NUMBERS, this.#body);
@@ -36,6 +36,7 @@ class RunsView {
     this.#search = params.get("search") ?? "";
     this.#states = new Set((params.get("state") ?? "").split(",").filter((state) => STATES.includes(state)));
     this.#workload = params.get("workload") ?? "";
+    this.#chosen = new Set((params.get("chosen") ?? "").split(",").filter(Boolean).slice(0, MOST_CHOSEN));
     const ask = () => ({ search: this.#search, state: [...this.#states].join(","), workload: this.#workload });
     this.#list = new List("/runs", { ask, show: (answer, stay) => this.#show(answer, stay) });
     host.append(h("h1", { class: "hidden" }, "Training runs"), this.#controls(), this.#list.element);
@@ -101,10 +102,12 @@ class RunsView {
 
   #makeRow(run) {
     const label = `Compare ${runName(run)}`;
-    const box = h("input", { type: "checkbox", checked: this.#chosen.has(run.key), "aria-label": label });
+    const checked = this.#chosen.has(run.key);
+    const disabled = !checked && this.#chosen.size >= MOST_CHOSEN;
+    const box = h("input", { type: "checkbox", checked, disabled, "aria-label": label });
     box.addEventListener("change", () => {
-      const others = [...this.#chosen].filter(([key]) => key !== run.key);
-      this.#choose(box.checked ? [...others, [run.key, runName(run)]] : others);
+      const others = [...this.#chosen].filter((key) => key !== run.key);
+      this.#choose(box.checked ? [...others, run.key] : others);
     });
     const cells = makeCells(COLUMNS, NUMBERS);
     cells[0].append(box);
@@ -114,7 +117,8 @@ class RunsView {
   }
 
   #choose(chosen) {
-    this.#chosen = new Map(chosen);
+    this.#chosen = new Set(chosen);
+    remember({ chosen: chosen.join(",") });
     for (const [key, { box }] of this.#rows) box.checked = this.#chosen.has(key);
     this.#showChosen();
   }
@@ -126,7 +130,7 @@ class RunsView {
     this.#clear.hidden = !this.#chosen.size;
     this.#compare.textContent = this.#chosen.size ? `Compare ${this.#chosen.size}` : "Compare";
     this.#compare.title = full ? `At most ${MOST_CHOSEN} runs are compared at once` : enough ? "" : "Tick at least two runs";
-    if (enough) this.#compare.href = link("compare", "", { runs: [...this.#chosen.keys()].join(",") });
+    if (enough) this.#compare.href = link("compare", "", { runs: [...this.#chosen].join(",") });
     else this.#compare.removeAttribute("href");
     this.#compare.setAttribute("aria-disabled", String(!enough));
   }
