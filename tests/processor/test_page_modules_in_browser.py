@@ -163,6 +163,29 @@ def test_values_on_an_axis_are_told_apart_and_are_few(
     assert [label for label in shown if label] == labels
 
 
+_READ = """
+async (place) => {
+  const { rowAt } = await import("/static/legend.js");
+  const { makeFrame } = await import("/static/frame.js");
+  const line = (bucket) => ({ bucket, min: bucket, max: bucket.map((one) => one + 1), mean: bucket });
+  const history = { start: 0, width: 1, lines: [line([0, 1, 2, 3, 4, 5, 6, 7]), line([1, 5])] };
+  const frame = makeFrame(history, { smoothing: 0, log: false });
+  const look = { index: 0, label: "" };
+  return frame.lines.map((line) => rowAt(look, line, place, frame).textContent);
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "read"),
+    [(0, ["0", "\u2013"]), (1, ["1", "1"]), (2, ["2", "1"]), (4, ["4", "5"]), (6, ["6", "\u2013"])],
+)
+def test_between_its_points_a_line_is_read_at_the_nearer_one(
+    page: Page, place: int, read: list[str]
+) -> None:
+    assert page.evaluate(_READ, place) == read
+
+
 @pytest.mark.parametrize(
     ("name", "group"),
     [

@@ -142,7 +142,7 @@ export class Chart {
     this.#place.textContent = known ? AXES[this.#options.axis].text(x[index]) : "";
     this.#note.textContent = this.#options.log && x.length && !positive ? "no positive values" : "";
     const rows = this.#history.lines.map((line, which) =>
-      known ? rowAt(this.#look(line), lines[which], index) : lastRow(this.#look(line), lines[which]),
+      known ? rowAt(this.#look(line), lines[which], index, this.#frame) : lastRow(this.#look(line), lines[which]),
     );
     fill(this.#legend, rows, marksRow(this.#marks));
   }

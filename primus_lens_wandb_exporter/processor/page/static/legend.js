@@ -14,11 +14,26 @@ export function lastRow(look, line) {
   return row(look, look.last ?? line.raw[at]);
 }
 
-/** The value of a line at a place of its frame, with the lowest and highest one that it stands for. */
-export function rowAt(look, line, at) {
+/**
+ * The value of a line at a place of its frame `{x, lines}`; of a line that has no others beside it with the
+ * lowest and highest one that it stands for. Between two of its points the nearer one speaks.
+ */
+export function rowAt(look, line, place, { x, lines }) {
+  const at = nearest(line.raw, place, x);
   const [low, high] = [line.min[at], line.max[at]];
-  const spread = Number.isFinite(low) && Number.isFinite(high) && low !== high ? `(${number(low)} … ${number(high)})` : "";
-  return row(look, line.mean[at], spread);
+  const isWide = lines.length === 1 && Number.isFinite(low) && Number.isFinite(high) && low !== high;
+  return row(look, line.mean[at], isWide ? `(${number(low)} … ${number(high)})` : "");
+}
+
+/** The place of a column's value that is nearest to a place; the same one before its first and behind its last. */
+function nearest(column, place, x) {
+  const [before, after] = [-1, 1].map((turn) => {
+    let at = place;
+    while (at in x && column[at] === undefined) at += turn;
+    return at;
+  });
+  if (!(before in x && after in x)) return place;
+  return x[place] - x[before] <= x[after] - x[place] ? before : after;
 }
 
 /** What the triangles of a chart stand for, and whose they are if they have labels; null if there are none. */

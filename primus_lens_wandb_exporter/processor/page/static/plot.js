@@ -42,7 +42,7 @@ export function describePlot({ axis, log, smoothing, lines, rangeX, hooks, zoomO
       y: { distr: log ? 3 : 1, range: (_, low, high) => rangeY(low, high, log) },
     },
     axes: [
-      { ...base, ...AXES[axis].options, size: axis === "time" ? 42 : 30, space: 70 },
+      { ...base, ...AXES[axis].options, size: axis === "time" ? 42 : 30, space: axis === "step" ? 50 : 70 },
       { ...base, size: widthOf, values, ...(log && { splits: splitDecades, filter: labelDecades }) },
     ],
     series: [{}, ...lines.flatMap((line) => seriesOf(line, smoothing, lines.length))],
