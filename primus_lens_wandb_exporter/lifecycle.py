@@ -61,9 +61,10 @@ def call_at_exit(shutdown: Callable[[], None]) -> None:
 def read_ending() -> Ending:
     """Return how this process ends, as far as its exit handlers can know.
 
-    Python does not tell them. Children of multiprocessing run theirs in the midst of the exception; of
-    one that nobody caught, the interpreter keeps a record for debuggers; and what `sys.exit` was given
-    is seen by wandb, which replaces it. Nobody sees the code of a `raise SystemExit(3)`.
+    Python does not tell them. Children of multiprocessing run theirs in the midst of the exception, or
+    (forked, since 3.13) below the function that holds their code; of one that nobody caught, the
+    interpreter keeps a record for debuggers; and what `sys.exit` was given is seen by wandb, which
+    replaces it. Nobody sees the code of a `raise SystemExit(3)`.
     """
     error, code = sys.exc_info()[1], 0
     if error is None and not hasattr(sys, "ps1"):  # at a prompt they go on after an exception
@@ -72,6 +73,7 @@ def read_ending() -> Ending:
             return Ending(_DIED_OF_SIGINT, type(error).__name__)
     if error is None:
         code, error = _read_wandb_hooks()
+        code = code or _read_fork_launcher()
     if isinstance(error, SystemExit):
         code, error = to_exit_code(error.code), None
     return Ending(code, "exit") if error is None else Ending(1, type(error).__name__)
@@ -85,3 +87,16 @@ def _read_wandb_hooks() -> tuple[int, BaseException | None]:
         if code:
             return code, getattr(seen, "exception", None)
     return 0, None
+
+
+def _read_fork_launcher() -> int:
+    """Return the code by which multiprocessing will end a child that it forked, since Python 3.13.
+
+    Before, a child's exit functions run inside `_bootstrap`, which has not told the code yet.
+    """
+    frame = sys._getframe()
+    while frame is not None and frame.f_code.co_name not in ("_bootstrap", "_launch"):
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is None or frame.f_globals.get("__name__") != "multiprocessing.popen_fork":
+        return 0
+    return to_exit_code(frame.f_locals.get("code"))

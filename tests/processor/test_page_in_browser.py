@@ -67,7 +67,9 @@ def test_ticked_runs_are_ticked_yet_after_a_look_at_one_of_them(tab: Tab, runs: 
     page.go_back()
     page.get_by_role("link", name="Compare 2").wait_for()
     page.get_by_text("12 runs", exact=True).wait_for()
-    ticked = page.locator("td.pick input:checked").evaluate_all("(boxes) => boxes.map((box) => box.ariaLabel)")
+    ticked = page.locator("td.pick input:checked").evaluate_all(
+        "(boxes) => boxes.map((box) => box.ariaLabel)"
+    )
     assert sorted(ticked) == sorted(f"Compare {run.name}" for run in runs[:2])
     page.get_by_role("button", name="Clear").click()
     assert "chosen" not in page.url
