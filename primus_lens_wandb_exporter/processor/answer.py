@@ -28,4 +28,4 @@ def refuse(status: int, error: str, headers: Mapping[str, str] | None = None) ->
 
 
 def _respond(content: Any, status: int, headers: Mapping[str, str] | None) -> Response:
-    return Response(msgspec.json.encode(content), status, headers, "application/json")
+    return Response(msgspec.json.encode(content) + b"\n", status, headers, "application/json")

@@ -43,6 +43,7 @@ class _Check:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._running: asyncio.Task[None] | None = None
+        self._said = ""  # what was wrong at the last look
 
     async def pass_or_fail(self) -> None:
         """Raise what `Store.check` raises."""
@@ -51,8 +52,17 @@ class _Check:
         await asyncio.shield(self._running)
 
     async def _look(self) -> None:
-        # Beside the threads of queries, which may all be busy.
-        await to_thread.run_sync(self._store.check, limiter=CapacityLimiter(1))
+        wrong = ""
+        try:
+            # Beside the threads of queries, which may all be busy.
+            await to_thread.run_sync(self._store.check, limiter=CapacityLimiter(1))
+        except Exception as error:
+            wrong = f"not ready: {error}"
+            raise
+        finally:
+            if wrong != self._said:  # which is asked every few seconds
+                self._said = wrong
+                _log.error("%s", wrong or "ready again")
 
 
 def make_app(
@@ -84,8 +94,7 @@ def make_app(
             raise Refusal(503, "not_ready", "the database takes nothing")
         try:
             await check.pass_or_fail()
-        except Exception as error:
-            _log.error("not ready: %s", error)
+        except Exception:
             raise Refusal(503, "not_ready", "the database does not answer") from None
         return answer({"status": "ready"})
 

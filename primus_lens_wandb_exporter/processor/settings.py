@@ -147,10 +147,11 @@ class Settings:
 
 
 def load(environ: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None) -> Settings:
-    """Read the settings: options that are not None, the environment, defaults. Empty is unset.
+    """Read the settings: options that are not None, the environment, defaults. Empty is unset, but
+    for a token.
 
     Raises:
-        BadSetting: a value cannot be used, or a token's file cannot be read or is empty.
+        BadSetting: a value cannot be used, a token is empty, or its file cannot be read or is empty.
     """
     environ = os.environ if environ is None else environ
     given = {name: str(value) for name, value in (options or {}).items() if value is not None}
@@ -159,6 +160,8 @@ def load(environ: Mapping[str, str] | None = None, options: Mapping[str, Any] | 
         variable = setting.metadata["variable"]
         text = given.get(setting.name, environ.get(variable, "")).strip()
         if not text:
+            if setting.metadata["secret"] and variable in environ:  # an empty Secret would open the door
+                raise BadSetting(f"{variable} is empty: expected a token, or no such variable")
             continue
         origin = f"--{setting.name.replace('_', '-')}" if setting.name in given else variable
         try:

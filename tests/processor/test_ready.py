@@ -59,9 +59,18 @@ def test_a_body_that_is_refused_leaves_it_ready(taker: Embedded) -> None:
     assert ready(taker)[0] == 200
 
 
-def test_without_its_file_it_is_not_ready(taker: Embedded, tmp_path: Path) -> None:
+def test_without_its_file_it_is_not_ready_which_the_log_says_once(
+    taker: Embedded, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     shutil.move(tmp_path / "processor.db", tmp_path / "elsewhere.db")
-    assert ready(taker) == (503, {"error": "the database does not answer"})
+    for _ in range(3):
+        assert ready(taker) == (503, {"error": "the database does not answer"})
+    shutil.move(tmp_path / "elsewhere.db", tmp_path / "processor.db")
+    for _ in range(2):
+        assert ready(taker)[0] == 200
+    wrong, well = [record.getMessage() for record in caplog.records if "ready" in record.getMessage()]
+    assert wrong.startswith("not ready: ")
+    assert well == "ready again"
 
 
 def test_however_many_ask_it_looks_once(taker: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -221,6 +221,7 @@ def test_a_database_that_cannot_be_opened_is_said(tmp_path: Path) -> None:
         ([], {"BODY_TIMEOUT": "0"}, "BODY_TIMEOUT='0': expected seconds between 0.1 and 3600"),
         ([], {"READ_TOKEN": "se cret"}, "READ_TOKEN=(not shown): expected printable ASCII"),
         ([], {"READ_TOKEN_FILE": "/no/such"}, "READ_TOKEN_FILE='/no/such': No such file or directory"),
+        ([], {"READ_TOKEN": " "}, "READ_TOKEN is empty: expected a token"),
         ([], {"INGEST_TOKEN_FILE": os.devnull}, "INGEST_TOKEN_FILE='/dev/null': the file is empty"),
         ([], {"READ_TOKEN": "a", "READ_TOKEN_FILE": "b"}, "READ_TOKEN_FILE are both set"),
     ],
