@@ -47,9 +47,8 @@ def replay(folder: str, settings: Settings) -> int:
     finally:
         replaying.route.sink.close()
     left = len(spool.waiting())
-    print(
-        f"{bodies} {'body' if bodies == 1 else 'bodies'} sent ({replaying.sent} points, log entries and records), {left} left"
-    )
+    sent = "1 body" if bodies == 1 else f"{bodies} bodies"
+    print(f"{sent} sent ({replaying.sent} points, log entries and records), {left} left")
     aside = spool.names_aside() - aside
     for name in sorted(aside):
         print(f"set aside, because it is damaged, foreign or refused: {os.path.join(spool.aside, name)}")
