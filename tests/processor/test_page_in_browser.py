@@ -206,6 +206,9 @@ def test_what_is_unknown_or_away_is_said_in_words(
         page.get_by_role("searchbox").fill("anything")
         page.get_by_text("The server does not answer").first.wait_for()
         other.shoot("list-server-away")
+        page.get_by_role("link", name="Compare", exact=True).first.click()
+        page.get_by_text("The page could not be loaded").wait_for()
+        page.get_by_text("The server does not answer").wait_for()
 
 
 def places(runs: list[Run]) -> dict[str, tuple[str, str]]:

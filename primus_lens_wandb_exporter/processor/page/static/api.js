@@ -10,6 +10,9 @@ const LONGEST_WAIT = 30_000;
 const BUSY = new Set([429, 503]);
 const MOST_TRIES = 5;
 
+/** What is said when no answer comes. */
+export const AWAY = "The server does not answer. It may have been stopped, or the network is cut.";
+
 /** What went wrong, in words for the reader; `status` 0: the server does not answer. */
 export class ApiError extends Error {
   constructor(status, message) {
@@ -160,7 +163,7 @@ async function request(where, options) {
       response = await fetch(where, { ...options, headers });
     } catch (error) {
       if (options.signal?.aborted) throw error;
-      throw new ApiError(0, "The server does not answer. It may have been stopped, or the network is cut.");
+      throw new ApiError(0, AWAY);
     }
     if (response.status !== 401) return response;
     if (token === sessionStorage.getItem(TOKEN)) await askForToken(Boolean(token));

@@ -1,6 +1,6 @@
 // The start of the page: which view stands for which address.
 
-import { onConnection } from "./api.js";
+import { AWAY, onConnection } from "./api.js";
 import { fill, notice } from "./dom.js";
 import { onRoute, readRoute } from "./router.js";
 
@@ -31,12 +31,14 @@ async function show() {
   const load = Object.hasOwn(VIEWS, route.view) && VIEWS[route.view];
   if (!load) return fill(host, notice("There is no such page", "The address may have been cut short."));
   try {
-    const view = await load();
+    const view = await load().catch(() => {
+      throw new Error(AWAY);
+    });
     if (mine !== shown) return;
     fill(host);
     end = view.show(host, route);
   } catch (error) {
-    fill(host, notice("The page could not be loaded", error.message, show));
+    if (mine === shown) fill(host, notice("The page could not be loaded", error.message, show));
   }
 }
 
