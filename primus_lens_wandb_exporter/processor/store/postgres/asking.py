@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 
-from .. import Position
-from . import changes, questions, run_questions, series_questions
+from ..question import question
+from . import questions, run_questions, series_questions
+from .changes import ask_changes, ask_newest_change
 from .connections import Connections
 from .opening import Connection, explain
 
@@ -19,131 +19,27 @@ AT_ONCE = 8  # questions; further ones wait
 class Asking:
     """The questions of `Store`, by connections that only read; from any thread."""
 
+    detection = question(questions.ask_detection)
+    sources = question(questions.ask_sources)
+    available = question(questions.ask_available)
+    points = question(questions.ask_points)
+    iterations = question(questions.ask_iterations)
+    workloads = question(questions.ask_workloads)
+    runs = question(run_questions.ask_runs)
+    run = question(run_questions.ask_run)
+    configs = question(run_questions.ask_configs)
+    metrics = question(run_questions.ask_metrics)
+    entries = question(run_questions.ask_entries)
+    marks = question(run_questions.ask_marks)
+    series = question(series_questions.ask_series)
+    count_series = question(series_questions.ask_count)
+    extent = question(series_questions.ask_extent)
+    changes = question(ask_changes)
+    newest_change = question(ask_newest_change)
+
     def __init__(self, url: str, connections: Connections) -> None:
         self._url = url
         self._asking = connections
-
-    def detection(self, workload: str) -> dict[str, Any] | None:
-        """Return the verdict of the most confident record, of equals the latest."""
-        with self._reading() as connection:
-            return questions.ask_detection(connection, workload)
-
-    def sources(self, workload: str) -> list[dict[str, Any]]:
-        """Return each data source with its count of points."""
-        with self._reading() as connection:
-            return questions.ask_sources(connection, workload)
-
-    def available(self, workload: str, source: str = "") -> list[dict[str, Any]]:
-        """Return each metric with its sources and its count of points."""
-        with self._reading() as connection:
-            return questions.ask_available(connection, workload, source)
-
-    def points(
-        self,
-        workload: str,
-        source: str = "",
-        names: Sequence[str] = (),
-        start: int | None = None,
-        end: int | None = None,
-        limit: int = 1_000_000,
-        after: Position | None = None,
-    ) -> list[dict[str, Any]]:
-        """Return points of the metrics behind `after`, by time, name, step and series."""
-        with self._reading() as connection:
-            return questions.ask_points(connection, workload, source, names, start, end, limit, after)
-
-    def iterations(
-        self,
-        workload: str,
-        source: str = "",
-        start: int | None = None,
-        end: int | None = None,
-        limit: int = 1_000_000,
-        after: Position | None = None,
-    ) -> list[dict[str, Any]]:
-        """Return when each step was first reported, behind `after`, by time, name and step."""
-        with self._reading() as connection:
-            return questions.ask_iterations(connection, workload, source, start, end, limit, after)
-
-    def workloads(self, search: str = "", limit: int = 100, offset: int = 0) -> dict[str, Any]:
-        """Return a page of the workloads where `search` is part of a name, the latest seen first."""
-        with self._reading() as connection:
-            return questions.ask_workloads(connection, search, limit, offset)
-
-    def runs(
-        self,
-        now: int,
-        workload: str | None = None,
-        search: str = "",
-        states: Sequence[str] = (),
-        limit: int = 100,
-        offset: int = 0,
-    ) -> dict[str, Any]:
-        """Return a page of the runs, the latest seen first."""
-        with self._reading() as connection:
-            return run_questions.ask_runs(connection, now, workload, search, states, limit, offset)
-
-    def run(self, run: int, now: int) -> dict[str, Any] | None:
-        """Return a run with its config, its latest detection record and its pods."""
-        with self._reading() as connection:
-            return run_questions.ask_run(connection, run, now)
-
-    def configs(self, runs: Sequence[int]) -> dict[int, str]:
-        """Return the configs of runs."""
-        with self._reading() as connection:
-            return run_questions.ask_configs(connection, runs)
-
-    def metrics(self, run: int) -> list[dict[str, Any]]:
-        """Return what is known of each series of a run, by name."""
-        with self._reading() as connection:
-            return run_questions.ask_metrics(connection, run)
-
-    def entries(
-        self, run: int, limit: int, before: tuple[int, int] | None = None
-    ) -> list[dict[str, Any]]:
-        """Return log entries, the latest first."""
-        with self._reading() as connection:
-            return run_questions.ask_entries(connection, run, limit, before)
-
-    def marks(self, run: int, limit: int) -> list[dict[str, Any]]:
-        """Return what was logged as NaN or as an infinity, by step."""
-        with self._reading() as connection:
-            return run_questions.ask_marks(connection, run, limit)
-
-    def series(
-        self,
-        runs: Sequence[int],
-        names: Sequence[str],
-        axis: str,
-        start: int,
-        width: int,
-        buckets: int,
-    ) -> list[dict[str, Any]]:
-        """Return the curves of several runs, down-sampled on a grid that they share."""
-        with self._reading() as connection:
-            return series_questions.ask_series(connection, runs, names, axis, start, width, buckets)
-
-    def count_series(self, runs: Sequence[int], names: Sequence[str]) -> int:
-        """Return how many series there are."""
-        with self._reading() as connection:
-            return series_questions.ask_count(connection, runs, names)
-
-    def extent(self, runs: Sequence[int], names: Sequence[str], axis: str) -> tuple[int, int] | None:
-        """Return the first and the last place of series on an axis."""
-        with self._reading() as connection:
-            return series_questions.ask_extent(connection, runs, names, axis)
-
-    def changes(
-        self, after: int, runs: Sequence[int] = (), limit: int = 10_000
-    ) -> list[tuple[int, int, int | None, int | None]]:
-        """Return what was committed after a change, in order."""
-        with self._reading() as connection:
-            return changes.ask_changes(connection, after, runs, limit)
-
-    def newest_change(self) -> tuple[int, int]:
-        """Return the oldest change that is still known, and the newest."""
-        with self._reading() as connection:
-            return changes.ask_newest_change(connection)
 
     def stop_answering(self) -> None:
         """Break off the questions that go on, and refuse those that come."""

@@ -8,7 +8,7 @@ from .opening import Connection
 
 
 def ask_changes(
-    connection: Connection, after: int, runs: Sequence[int], limit: int
+    connection: Connection, after: int, runs: Sequence[int] = (), limit: int = 10_000
 ) -> list[tuple[int, int, int | None, int | None]]:
     """Answer `Store.changes`; numbers become visible in their order (see `writing.py`)."""
     return connection.execute(

@@ -111,7 +111,7 @@ def ask_sources(connection: Connection, workload: str) -> list[dict[str, Any]]:
     return [{"name": source, "count": count} for source, count in rows]
 
 
-def ask_available(connection: Connection, workload: str, source: str) -> list[dict[str, Any]]:
+def ask_available(connection: Connection, workload: str, source: str = "") -> list[dict[str, Any]]:
     """Answer `Store.available`."""
     rows = connection.execute(
         "SELECT series.name, array_agg(DISTINCT source), sum(count)::bigint"
@@ -125,12 +125,12 @@ def ask_available(connection: Connection, workload: str, source: str) -> list[di
 def ask_points(
     connection: Connection,
     workload: str,
-    source: str,
-    names: Sequence[str],
-    start: int | None,
-    end: int | None,
-    limit: int,
-    after: Position | None,
+    source: str = "",
+    names: Sequence[str] = (),
+    start: int | None = None,
+    end: int | None = None,
+    limit: int = 1_000_000,
+    after: Position | None = None,
 ) -> list[dict[str, Any]]:
     """Answer `Store.points`; series that lie outside the bounds are not read."""
     asked = {"workload": workload, "source": source, "names": list(names), "start": start, "end": end}
@@ -141,11 +141,11 @@ def ask_points(
 def ask_iterations(
     connection: Connection,
     workload: str,
-    source: str,
-    start: int | None,
-    end: int | None,
-    limit: int,
-    after: Position | None,
+    source: str = "",
+    start: int | None = None,
+    end: int | None = None,
+    limit: int = 1_000_000,
+    after: Position | None = None,
 ) -> list[dict[str, Any]]:
     """Answer `Store.iterations`: of each step the earliest report, of equals the first source's name.
 
@@ -156,7 +156,9 @@ def ask_iterations(
     return [dict(zip(POINT, row)) for row in rows]
 
 
-def ask_workloads(connection: Connection, search: str, limit: int, offset: int) -> dict[str, Any]:
+def ask_workloads(
+    connection: Connection, search: str = "", limit: int = 100, offset: int = 0
+) -> dict[str, Any]:
     """Answer `Store.workloads`; the framework and the runs are looked up for the page alone."""
     asked = {**like(search), "limit": limit, "offset": offset}
     (total,) = connection.execute(f"SELECT count(*) FROM workload WHERE {SEARCH}", asked).fetchall()[0]

@@ -59,11 +59,11 @@ MARKS = ("NaN", "Infinity", "-Infinity")
 def ask_runs(
     connection: Connection,
     now: int,
-    workload: str | None,
-    search: str,
-    states: Sequence[str],
-    limit: int,
-    offset: int,
+    workload: str | None = None,
+    search: str = "",
+    states: Sequence[str] = (),
+    limit: int = 100,
+    offset: int = 0,
 ) -> dict[str, Any]:
     """Answer `Store.runs`; what belongs to a workload alone is no run."""
     asked = {
@@ -132,7 +132,7 @@ def ask_metrics(connection: Connection, run: int) -> list[dict[str, Any]]:
 
 
 def ask_entries(
-    connection: Connection, run: int, limit: int, before: tuple[int, int] | None
+    connection: Connection, run: int, limit: int, before: tuple[int, int] | None = None
 ) -> list[dict[str, Any]]:
     """Answer `Store.entries`."""
     behind = " AND (ts, id) < (%s, %s)" if before else ""

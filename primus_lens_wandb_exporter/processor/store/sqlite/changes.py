@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def ask_changes(
-    connection: sqlite3.Connection, after: int, runs: Sequence[int], limit: int
+    connection: sqlite3.Connection, after: int, runs: Sequence[int] = (), limit: int = 10_000
 ) -> list[tuple[int, int, int | None, int | None]]:
     """Answer `Store.changes`."""
     return connection.execute(

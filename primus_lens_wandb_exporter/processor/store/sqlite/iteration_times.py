@@ -12,11 +12,11 @@ from .questions import POINT, place
 def ask_iterations(
     connection: sqlite3.Connection,
     workload: str,
-    source: str,
-    start: int | None,
-    end: int | None,
-    limit: int,
-    after: Position | None,
+    source: str = "",
+    start: int | None = None,
+    end: int | None = None,
+    limit: int = 1_000_000,
+    after: Position | None = None,
 ) -> list[dict[str, Any]]:
     """Answer `Store.iterations`: of each step the earliest report, of equals the first source's name.
 

@@ -65,7 +65,9 @@ def ask_sources(connection: sqlite3.Connection, workload: str) -> list[dict[str,
     return [{"name": source, "count": count} for source, count in rows]
 
 
-def ask_available(connection: sqlite3.Connection, workload: str, source: str) -> list[dict[str, Any]]:
+def ask_available(
+    connection: sqlite3.Connection, workload: str, source: str = ""
+) -> list[dict[str, Any]]:
     """Answer `Store.available`."""
     rows = connection.execute(
         "SELECT name, json_group_array(source), sum(count) FROM ("
@@ -83,12 +85,12 @@ def ask_available(connection: sqlite3.Connection, workload: str, source: str) ->
 def ask_points(
     connection: sqlite3.Connection,
     workload: str,
-    source: str,
-    names: Sequence[str],
-    start: int | None,
-    end: int | None,
-    limit: int,
-    after: Position | None,
+    source: str = "",
+    names: Sequence[str] = (),
+    start: int | None = None,
+    end: int | None = None,
+    limit: int = 1_000_000,
+    after: Position | None = None,
 ) -> list[dict[str, Any]]:
     """Answer `Store.points`; series that lie outside the bounds are not read."""
     rows = connection.execute(
@@ -120,7 +122,7 @@ def place(after: Position | None) -> dict[str, Any]:
 
 
 def ask_workloads(
-    connection: sqlite3.Connection, search: str, limit: int, offset: int
+    connection: sqlite3.Connection, search: str = "", limit: int = 100, offset: int = 0
 ) -> dict[str, Any]:
     """Answer `Store.workloads`; the framework and the runs are looked up for the page alone."""
     asked = {**like(search), "limit": limit, "offset": offset}

@@ -51,11 +51,11 @@ ORDER BY step, ts, json_each.key LIMIT ?
 def ask_runs(
     connection: sqlite3.Connection,
     now: int,
-    workload: str | None,
-    search: str,
-    states: Sequence[str],
-    limit: int,
-    offset: int,
+    workload: str | None = None,
+    search: str = "",
+    states: Sequence[str] = (),
+    limit: int = 100,
+    offset: int = 0,
 ) -> dict[str, Any]:
     """Answer `Store.runs`; what belongs to a workload alone is no run."""
     asked = {
@@ -126,7 +126,7 @@ def ask_metrics(connection: sqlite3.Connection, run: int) -> list[dict[str, Any]
 
 
 def ask_entries(
-    connection: sqlite3.Connection, run: int, limit: int, before: tuple[int, int] | None
+    connection: sqlite3.Connection, run: int, limit: int, before: tuple[int, int] | None = None
 ) -> list[dict[str, Any]]:
     """Answer `Store.entries`."""
     behind = " AND (ts, id) < (?, ?)" if before else ""
