@@ -31,6 +31,7 @@ export function evidenceOf({ evidence, hints, verdict }) {
 
 function verdictRows(verdict) {
   const { confidence, ...rest } = verdict;
+  if (!rest.framework) return [["framework", "none found"]];
   const sure = typeof confidence === "number" ? [["confidence", `${Math.round(confidence * 100)} %`]] : [];
   return [...flatten(rest), ...sure];
 }

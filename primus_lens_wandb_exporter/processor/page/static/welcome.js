@@ -10,6 +10,14 @@ export function welcome() {
     "No runs yet",
     "Install the package where you train, set these two variables, and start the script as it is. Its runs appear here by themselves.",
   );
-  element.append(h("pre", { tabIndex: 0 }, h("code", {}, code)));
+  element.append(
+    h("pre", { tabIndex: 0 }, h("code", {}, code)),
+    h(
+      "p",
+      {},
+      "If this server asks senders for a token, set ", h("code", {}, "PRIMUS_LENS_WANDB_TOKEN"), ", too. If nothing comes, ",
+      h("code", {}, "primus-lens-wandb doctor"), " says why.",
+    ),
+  );
   return element;
 }
