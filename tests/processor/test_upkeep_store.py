@@ -223,7 +223,7 @@ def test_vacuum_gives_back_the_room_of_what_was_removed(store: Store) -> None:
 
 
 def test_an_export_holds_every_point_in_order(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{type(store).__module__}.PAGE", 4)
+    monkeypatch.setattr("primus_lens_wandb_exporter.processor.store.rows.PAGE", 4)
     edge = [Stored("z", -(2**63), -(2**63), 1.0)]
     store.write(
         [delivery("a", [*curve("b", 9), *curve("a", 8), *curve("a", 2, tags=(("k", "v"),)), *edge])]

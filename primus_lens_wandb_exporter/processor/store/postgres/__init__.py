@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors
 
 from .. import Delivery, Full, StoreError
+from ..rows import read_in_pages
 from . import upkeep
 from .asking import AT_ONCE, Asking
 from .connections import Connections
@@ -24,7 +25,6 @@ WRITABLE = """
 SELECT 1
 WHERE current_setting('transaction_read_only') = 'off' AND has_table_privilege('batch', 'INSERT')
 """
-PAGE = 10_000  # points that an export reads at a time
 
 _Result = TypeVar("_Result")
 
@@ -78,23 +78,8 @@ class PostgresStore(Asking):
             own.close()
 
     def export(self, run: int) -> Iterator[tuple[str, str, str, int, int, float]]:
-        """Yield (metric, source, tags as JSON, step, timestamp, value) of a run's points, in order.
-
-        They are read page by page, so that a slow taker holds up nobody; what is stored meanwhile may be
-        among them.
-        """
-        with self._reading() as connection:
-            found = upkeep.series_of(connection, run)
-        for series, name, source, tags in found:
-            after: tuple[int, int] | None = None
-            while True:
-                with self._reading() as connection:
-                    page = upkeep.page_of(connection, series, after, PAGE)
-                for step, ts, value in page:
-                    yield name, source, tags, step, ts, value
-                if len(page) < PAGE:
-                    break
-                after = page[-1][:2]
+        """Yield (metric, source, tags as JSON, step, timestamp, value) of a run's points, in order."""
+        return read_in_pages(self._reading, upkeep.series_of, upkeep.page_of, run)
 
     def check(self) -> None:
         """Raise StoreError if questions cannot be answered or nothing can be written."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from .. import Position
+from ..rows import show_detection
 from .opening import Connection
 
 POINT = ("metric_name", "value", "timestamp", "iteration", "data_source", "run_id", "series")
@@ -86,19 +86,7 @@ def ask_detection(connection: Connection, workload: str) -> dict[str, Any] | Non
         " ORDER BY confidence DESC, ts DESC, id DESC LIMIT 1",
         (workload,),
     ).fetchone()
-    if row is None:
-        return None
-    verdict = json.loads(row[0])
-    return {
-        "framework": row[2],
-        "framework_layer": verdict.get("layer"),
-        "wrapper_framework": verdict.get("wrapper_framework"),
-        "base_framework": verdict.get("base_framework"),
-        "confidence": row[1],
-        "method": verdict.get("method"),
-        "indicators": verdict.get("indicators") or [],
-        "detected_at": row[3],
-    }
+    return None if row is None else show_detection(row)
 
 
 def ask_sources(connection: Connection, workload: str) -> list[dict[str, Any]]:

@@ -7,14 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import CRASHED_AFTER, PAGE_OF_ENTRIES
-from ..loss import choose_loss
+from ..rows import add_losses, show_run
 from .opening import Connection
 from .questions import like
-
-KEYS = (
-    *("id", "workload", "run_id", "name", "project", "tags", "state", "host", "framework", "gpu_name"),
-    *("gpu_count", "started", "ended", "last_seen", "points", "last_step", "exit_code", "cause"),
-)
 
 STATE = """
 CASE WHEN outcome <> '' THEN outcome WHEN last_seen <= %(silent)s THEN 'crashed' ELSE 'running' END
@@ -80,7 +75,7 @@ def ask_runs(
         " ORDER BY last_seen DESC, started DESC, id LIMIT %(limit)s OFFSET %(offset)s",
         asked,
     )
-    return {"runs": _with_losses(connection, [_read_run(row) for row in rows]), "total_count": total}
+    return {"runs": _with_losses(connection, [show_run(row) for row in rows]), "total_count": total}
 
 
 def ask_run(connection: Connection, run: int, now: int) -> dict[str, Any] | None:
@@ -90,7 +85,7 @@ def ask_run(connection: Connection, run: int, now: int) -> dict[str, Any] | None
     ).fetchone()
     if row is None:
         return None
-    (found,) = _with_losses(connection, [_read_run(row)])
+    (found,) = _with_losses(connection, [show_run(row)])
     record = connection.execute(
         "SELECT evidence, hints, verdict FROM detection WHERE run = %s"
         " ORDER BY ts DESC, id DESC LIMIT 1",
@@ -164,19 +159,6 @@ def _read_fields(data: str) -> dict[str, Any]:
         return {}
 
 
-def _read_run(row: Sequence[Any]) -> dict[str, Any]:
-    found = dict(zip(KEYS, row))
-    found["tags"] = json.loads(found["tags"])
-    return found
-
-
 def _with_losses(connection: Connection, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add the loss; of several series of that name the latest."""
-    values: dict[int, dict[str, float]] = {run["id"]: {} for run in runs}
-    for run, name, value in connection.execute(LOSSES, (list(values),)):
-        values[run][name] = value
-    for run in runs:
-        named = values[run["id"]]
-        loss = choose_loss(named)
-        run["loss"] = None if loss is None else {"name": loss, "value": named[loss]}
-    return runs
+    return add_losses(runs, connection.execute(LOSSES, ([run["id"] for run in runs],)))

@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .. import CRASHED_AFTER
+from ..stretches import find_width
 from .opening import KEEPING, LOCK, SCHEMA, Connection
-
-FARTHEST = 2**63 - 1
 
 # The stretches of a series follow one another in its key's order, so any part of it from its begin may
 # be thinned out by itself: what a stretch keeps of its first part stands for that part ever after.
@@ -174,17 +173,12 @@ def _thin_series(
         {
             "series": number,
             "limit": limit,
-            "width": _width(last - first, stretches),
-            "period": _width(end - begin, periods) if periods > 2 else None,  # None: one period
+            "width": find_width(last - first, stretches),
+            "period": find_width(end - begin, periods) if periods > 2 else None,  # None: one period
         },
     ).rowcount
     _count_off(connection, owner, number, removed)
     return int(min(limit, count))
-
-
-def _width(distance: int, parts: int) -> int:
-    """Return how wide the parts are on a line cut at its multiples, if at most `parts` are to be met."""
-    return min(max(1, -(-distance // (parts - 1))), FARTHEST)
 
 
 def prune(connection: Connection, batches: int, changes: int, rows: int) -> int:

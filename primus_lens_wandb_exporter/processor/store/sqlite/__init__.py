@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .. import Delivery, Full, StoreError
+from ..rows import read_in_pages
 from . import upkeep
 from .asking import Asking
 from .opening import explain, open_database, roll_back
 from .writing import write_deliveries
 
 OF_THE_DATA = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError)  # not of the file
-PAGE = 10_000  # points that an export reads at a time
 
 
 class SqliteStore(Asking):
@@ -98,23 +98,8 @@ class SqliteStore(Asking):
             raise self._trouble(error) from error
 
     def export(self, run: int) -> Iterator[tuple[str, str, str, int, int, float]]:
-        """Yield (metric, source, tags as JSON, step, timestamp, value) of a run's points, in order.
-
-        They are read page by page, so that a slow taker holds up nobody; what is stored meanwhile may be
-        among them.
-        """
-        with self._reading() as connection:
-            found = upkeep.series_of(connection, run)
-        for series, name, source, tags in found:
-            after: tuple[int, int] | None = None
-            while True:
-                with self._reading() as connection:
-                    page = upkeep.page_of(connection, series, after, PAGE)
-                for step, ts, value in page:
-                    yield name, source, tags, step, ts, value
-                if len(page) < PAGE:
-                    break
-                after = page[-1][:2]
+        """Yield (metric, source, tags as JSON, step, timestamp, value) of a run's points, in order."""
+        return read_in_pages(self._reading, upkeep.series_of, upkeep.page_of, run)
 
     def check(self) -> None:
         """Raise StoreError if questions cannot be answered; the writer is not disturbed."""

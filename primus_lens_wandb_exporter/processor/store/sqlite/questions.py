@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import Position
+from ..rows import show_detection
 
 POINT = ("metric_name", "value", "timestamp", "iteration", "data_source", "run_id", "series")
 
@@ -40,19 +41,7 @@ def ask_detection(connection: sqlite3.Connection, workload: str) -> dict[str, An
         " ORDER BY confidence DESC, ts DESC, id DESC LIMIT 1",
         (workload,),
     ).fetchone()
-    if row is None:
-        return None
-    verdict = json.loads(row[0])
-    return {
-        "framework": row[2],
-        "framework_layer": verdict.get("layer"),
-        "wrapper_framework": verdict.get("wrapper_framework"),
-        "base_framework": verdict.get("base_framework"),
-        "confidence": row[1],
-        "method": verdict.get("method"),
-        "indicators": verdict.get("indicators") or [],
-        "detected_at": row[3],
-    }
+    return None if row is None else show_detection(row)
 
 
 def ask_sources(connection: sqlite3.Connection, workload: str) -> list[dict[str, Any]]:

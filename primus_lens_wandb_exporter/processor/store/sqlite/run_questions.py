@@ -8,13 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import CRASHED_AFTER, PAGE_OF_ENTRIES
-from ..loss import choose_loss
+from ..rows import add_losses, show_run
 from .questions import like
-
-KEYS = (
-    *("id", "workload", "run_id", "name", "project", "tags", "state", "host", "framework", "gpu_name"),
-    *("gpu_count", "started", "ended", "last_seen", "points", "last_step", "exit_code", "cause"),
-)
 
 STATE = """
 CASE WHEN outcome <> '' THEN outcome WHEN last_seen <= :silent THEN 'crashed' ELSE 'running' END
@@ -73,7 +68,7 @@ def ask_runs(
         " ORDER BY last_seen DESC, started DESC, id LIMIT :limit OFFSET :offset",
         asked,
     )
-    return {"runs": _with_losses(connection, [_read_run(row) for row in rows]), "total_count": total}
+    return {"runs": _with_losses(connection, [show_run(row) for row in rows]), "total_count": total}
 
 
 def ask_run(connection: sqlite3.Connection, run: int, now: int) -> dict[str, Any] | None:
@@ -83,7 +78,7 @@ def ask_run(connection: sqlite3.Connection, run: int, now: int) -> dict[str, Any
     ).fetchone()
     if row is None:
         return None
-    (found,) = _with_losses(connection, [_read_run(row)])
+    (found,) = _with_losses(connection, [show_run(row)])
     record = connection.execute(
         "SELECT evidence, hints, verdict FROM detection WHERE run = ? ORDER BY ts DESC, id DESC LIMIT 1",
         (run,),
@@ -151,19 +146,6 @@ def ask_marks(connection: sqlite3.Connection, run: int, limit: int) -> list[dict
     return [dict(zip(keys, row)) for row in connection.execute(MARKS, (run, limit))]
 
 
-def _read_run(row: Sequence[Any]) -> dict[str, Any]:
-    found = dict(zip(KEYS, row))
-    found["tags"] = json.loads(found["tags"])
-    return found
-
-
 def _with_losses(connection: sqlite3.Connection, runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add the loss; of several series of that name the latest."""
-    values: dict[int, dict[str, float]] = {run["id"]: {} for run in runs}
-    for run, name, value in connection.execute(LOSSES, (json.dumps(list(values)),)):
-        values[run][name] = value
-    for run in runs:
-        named = values[run["id"]]
-        loss = choose_loss(named)
-        run["loss"] = None if loss is None else {"name": loss, "value": named[loss]}
-    return runs
+    return add_losses(runs, connection.execute(LOSSES, (json.dumps([run["id"] for run in runs]),)))

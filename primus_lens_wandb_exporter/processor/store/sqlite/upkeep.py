@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .. import CRASHED_AFTER
+from ..stretches import find_width
 from .opening import connect
-
-FARTHEST = 2**63 - 1
 
 # The stretches of a series follow one another in its key's order, so its first points may be thinned out
 # by themselves, however many: what a stretch keeps of them stands for them when the next ones are read.
@@ -148,7 +147,7 @@ def _thin_series(
     """Thin out the begin of a series, `rows` points behind those that may have been; return how many."""
     number, count, first, last, begin, end = series
     limit = 4 * stretches + rows
-    width = _width(last - first, stretches)
+    width = find_width(last - first, stretches)
     periods = stretches // (last - first + 1)  # of each step, where there are few: by time
     removed = connection.execute(
         THIN,
@@ -156,16 +155,11 @@ def _thin_series(
             "series": number,
             "limit": limit,
             "width": width,
-            "period": _width(end - begin, periods) if periods > 2 else 0,  # NULL for all: one period
+            "period": find_width(end - begin, periods) if periods > 2 else 0,  # NULL for all: one period
         },
     ).rowcount
     _count_off(connection, owner, number, removed)
     return min(limit, count)
-
-
-def _width(distance: int, parts: int) -> int:
-    """Return how wide the parts are on a line cut at its multiples, if at most `parts` are to be met."""
-    return min(max(1, -(-distance // (parts - 1))), FARTHEST)
 
 
 def prune(connection: sqlite3.Connection, batches: int, changes: int, rows: int) -> int:
