@@ -6,8 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from . import __version__, stats_files
@@ -122,39 +121,14 @@ def _add_db(actions: Any) -> None:
         verb.add_argument("--db", metavar="PLACE", help=SOMEWHERE)
 
 
-def hook_folder() -> Path:
-    """Return the folder that arms the hook when it stands on PYTHONPATH.
-
-    Raises:
-        FileNotFoundError: the installation is incomplete.
-    """
-    package = Path(__file__).resolve().parent
-    for folder in (package / "sitecustomize", package.parent / "sitecustomize"):
-        if (folder / "sitecustomize.py").is_file():
-            return folder
-    raise FileNotFoundError(f"{package}: sitecustomize is missing; install the package again")
-
-
-def hooked_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment with the hook's folder in front of PYTHONPATH, keeping what is there."""
-    path = [str(hook_folder()), *filter(None, [environ.get("PYTHONPATH")])]
-    return {**environ, "PYTHONPATH": os.pathsep.join(path)}
-
-
 def _run(command: list[str], parser: argparse.ArgumentParser) -> int:
     if command[:1] == ["--"]:
         command = command[1:]
     if not command:
         parser.error("run: no command; for example: primus-lens-wandb run -- python train.py")
-    environ = hooked_environ(os.environ)
-    try:
-        os.execvpe(command[0], command, environ)
-    except FileNotFoundError:
-        print(f"primus-lens-wandb: {command[0]}: command not found", file=sys.stderr)
-        return 127
-    except OSError as error:
-        print(f"primus-lens-wandb: {command[0]}: {error.strerror}", file=sys.stderr)
-        return 126
+    from .run_command import run
+
+    return run(command)
 
 
 def _stats(as_json: bool) -> int:

@@ -56,7 +56,7 @@ def test_help_of_an_action_says_what_it_does(
 
 
 def test_run_works_without_a_pythonpath(tmp_path: Path) -> None:
-    from primus_lens_wandb_exporter.cli import hook_folder, hooked_environ
+    from primus_lens_wandb_exporter.run_command import hook_folder, hooked_environ
 
     assert hooked_environ({"A": "b"}) == {"A": "b", "PYTHONPATH": str(hook_folder())}
     assert hooked_environ({"PYTHONPATH": ""}) == {"PYTHONPATH": str(hook_folder())}

@@ -82,7 +82,7 @@ def test_a_target_folder_is_armed_by_its_sitecustomize_on_pythonpath(
     pip("install", "-q", "--no-deps", "--target", target, wheel)
     hook = target / PACKAGE / "sitecustomize"
     assert_armed_once(environment, pythonpath=hook)
-    code = f"from {PACKAGE}.cli import hook_folder; print(hook_folder())"
+    code = f"from {PACKAGE}.run_command import hook_folder; print(hook_folder())"
     assert environment.run(code, pythonpath=hook).stdout == f"{hook}\n"
     listed = environment.run("import sys; print(sys.path)", pythonpath=hook).stdout
     assert repr(str(target)) not in listed  # what else lies there is nobody's business
