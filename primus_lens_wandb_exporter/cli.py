@@ -43,18 +43,34 @@ def _perform(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
         from .settings import load
 
         return replay(options.folder, load().settings)
-    if options.action == "serve":
-        from .processor.command import run
+    if options.action == "inject":
+        from .inject import perform
 
-        names = ("host", "port", "db", "retain", "thin_after")
-        return run({name: getattr(options, name) for name in names})
-    if options.action == "db":
-        from .processor.db_command import perform
-
-        return perform(options)
+        return perform(options.folder, best_effort=options.best_effort)
+    if options.action in ("serve", "db"):
+        return _process(options)
     from .doctor import examine
 
     return examine().show()
+
+
+def _process(options: argparse.Namespace) -> int:
+    try:
+        from .processor.command import run
+        from .processor.db_command import perform
+    except ModuleNotFoundError as error:
+        if error.name != f"{__package__}.processor":
+            raise
+        print(
+            f"primus-lens-wandb: {options.action}: an injected folder has no processor; "
+            "run it where the package is installed",
+            file=sys.stderr,
+        )
+        return 1
+    if options.action == "db":
+        return perform(options)
+    names = ("host", "port", "db", "retain", "thin_after")
+    return run({name: getattr(options, name) for name in names})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
         actions, "replay", "send what could not be delivered and lies in a spool; may be interrupted"
     )
     replay.add_argument("folder", metavar="DIR", help="an output path, or the spool folder below it")
+    inject = _add(actions, "inject", "fill a folder that arms the hook in any Python, by PYTHONPATH")
+    inject.add_argument("folder", metavar="DIR", help="a folder of its own, for this version alone")
+    inject.add_argument(
+        "--best-effort",
+        action="store_true",
+        help="exit with status 0 whatever happens, so that a pod starts all the same",
+    )
     serve = _add(
         actions, "serve", "be a telemetry-processor: take what training processes send, keep it, answer"
     )

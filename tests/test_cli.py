@@ -42,7 +42,9 @@ def test_run_hooks_one_command_and_keeps_its_arguments_path_and_status(tmp_path:
     assert (finished.returncode, finished.stderr) == (7, "")
 
 
-@pytest.mark.parametrize("action", ["run", "stats", "doctor", "evidence", "replay", "serve", "db"])
+@pytest.mark.parametrize(
+    "action", ["run", "stats", "doctor", "evidence", "replay", "inject", "serve", "db"]
+)
 def test_help_of_an_action_says_what_it_does(
     action: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
