@@ -95,9 +95,9 @@ def _holds_ours(folder: Path) -> bool:
     Raises:
         CannotInject: there is something that may not be.
     """
-    armed = folder / ENTRY_FILES[-1]
-    if os.path.lexists(armed) and PACKAGE.encode() not in _read(armed):
-        raise CannotInject(f"it has a {armed.name} that is not ours; choose a folder of its own")
+    for entry in ENTRY_FILES:
+        if os.path.lexists(folder / entry) and PACKAGE.encode() not in _read(folder / entry):
+            raise CannotInject(f"it has a {entry} that is not ours; choose a folder of its own")
     if not any(os.path.lexists(folder / name) for name in (PACKAGE, *ENTRY_FILES)):
         return False
     if not (folder / SUMS).is_file():

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-ENTRY_FILES = ("_primus_lens_wandb_exporter.py", "sitecustomize.py")  # the last one arms
+ENTRY_FILES = ("_primus_lens_wandb_exporter.py", "usercustomize.py", "sitecustomize.py")
 
 
 def hook_folder() -> Path:

@@ -19,9 +19,12 @@ class Trigger(object):
     finder = None  # the package's, once it has been needed
     broken = False
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name, path=None, target=None, *unknown, **options):
         if name == _PACKAGE:  # for `python -m` and the public API, where it is not on the path itself
-            return _find_package()
+            try:
+                return _find_package()
+            except Exception:
+                return None
         if name != self.name or self.broken:
             return None
         if self.finder is None:
@@ -40,7 +43,7 @@ class Trigger(object):
 def start():
     """Arm the trigger, once; on a Python older than supported, or when switched off, do nothing."""
     try:
-        if sys.version_info < (3, 9) or any(isinstance(f, Trigger) for f in sys.meta_path):
+        if sys.version_info < (3, 9) or _is_armed():
             return
         if os.environ.get(_SWITCH):  # what it says is for the package's one parser to judge
             _load_package()
@@ -53,13 +56,21 @@ def start():
         pass
 
 
+def _is_armed():
+    return any(type(finder).__module__ == __name__ for finder in sys.meta_path)
+
+
 def _find_package():
     """Return the spec of the package that this file belongs to, or None if it is to be had elsewhere.
 
     It is beside this file (installed, or injected as a folder), or around it (as `sitecustomize` of
     an installation or a checkout). In an editable install it is on the path.
     """
-    from _frozen_importlib_external import PathFinder
+    # What importlib.machinery would hand out, without the milliseconds that importing it may take.
+    try:
+        from _frozen_importlib_external import PathFinder
+    except ImportError:
+        from importlib.machinery import PathFinder
 
     here = os.path.dirname(os.path.abspath(__file__))
     above = os.path.dirname(here)
@@ -74,8 +85,10 @@ def _load_package():
     spec = _find_package()
     if spec is None:
         return
-    # What importlib.util would hand out, without the milliseconds that importing it takes.
-    from _frozen_importlib import module_from_spec
+    try:
+        from _frozen_importlib import module_from_spec
+    except ImportError:
+        from importlib.util import module_from_spec
 
     module = sys.modules[_PACKAGE] = module_from_spec(spec)
     try:

@@ -1,7 +1,8 @@
-"""Arm the exporter in any Python that finds this folder on PYTHONPATH, and run the next `sitecustomize`.
+"""Arm the exporter in any Python that finds this folder on PYTHONPATH, and run what stands behind it.
 
-Runs in every such interpreter, of any version: the grammar is Python 2's, and nothing of ours may
-print or raise.
+It is `sitecustomize`, and `usercustomize` for where a `sitecustomize` in front of it runs no other. Runs
+in every such interpreter, of any version: the grammar is Python 2's, and nothing of ours may print or
+raise.
 """
 
 try:
@@ -12,24 +13,32 @@ except Exception:
     pass
 
 
-def _run_shadowed():
-    """Execute the `sitecustomize` that this one stands in front of, as if we were not there."""
+def _run_shadowed(name):
+    """Import the module of this name that this one stands in front of, as if we were not there.
+
+    By an ordinary import with our folder off the path, which every Python has: what is handier is
+    private to the import system, or milliseconds away in `importlib.util`.
+    """
     import os
     import sys
 
-    if sys.version_info < (3, 5):
-        return
-    # What importlib.util would hand out, without the milliseconds that importing it takes.
-    from _frozen_importlib import module_from_spec
-    from _frozen_importlib_external import PathFinder
-
     here = os.path.realpath(os.path.dirname(__file__))
-    rest = [entry for entry in sys.path if os.path.realpath(entry or ".") != here]
-    spec = PathFinder.find_spec("sitecustomize", rest)
-    if spec is None or spec.loader is None:
+    ours = [item for item in enumerate(sys.path) if os.path.realpath(item[1] or ".") == here]
+    if not ours:
         return
-    module = sys.modules["sitecustomize"] = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    this = sys.modules.pop(name, None)
+    for index, _ in reversed(ours):
+        del sys.path[index]
+    try:
+        __import__(name)
+    except ImportError as error:
+        if getattr(error, "name", str(error).split(" ")[-1]) != name:  # Python 2 has but the message
+            raise
+        if this is not None:
+            sys.modules[name] = this
+    finally:
+        for index, entry in ours:
+            sys.path.insert(index, entry)
 
 
-_run_shadowed()
+_run_shadowed(__name__)
