@@ -10,6 +10,7 @@ from pytest_httpserver import HTTPServer
 
 from primus_lens_wandb_exporter import guard
 
+from .support.installation import build_wheel
 from .support.processor import Processor
 from .support.scripts import REPOSITORY, ScriptRunner, clean_environ
 from .support.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks
@@ -36,6 +37,13 @@ def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     is too long, in every process.
     """
     return tmp_path_factory.mktemp("t")
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the working tree, built once."""
+    pytest.importorskip("setuptools", reason="pip install setuptools")
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")

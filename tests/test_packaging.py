@@ -15,17 +15,11 @@ from .support.installation import (
     PACKAGE,
     Environment,
     build_editable_wheel,
-    build_wheel,
     copy_sources,
     pip,
 )
 
 pytest.importorskip("setuptools")
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture
