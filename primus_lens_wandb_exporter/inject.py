@@ -95,12 +95,13 @@ def _holds_ours(folder: Path) -> bool:
     Raises:
         CannotInject: there is something that may not be.
     """
+    filled = (folder / SUMS).is_file()
     for entry in ENTRY_FILES:
-        if os.path.lexists(folder / entry) and PACKAGE.encode() not in _read(folder / entry):
+        if os.path.lexists(folder / entry) and not _is_ours(folder / entry, filled):
             raise CannotInject(f"it has a {entry} that is not ours; choose a folder of its own")
     if not any(os.path.lexists(folder / name) for name in (PACKAGE, *ENTRY_FILES)):
         return False
-    if not (folder / SUMS).is_file():
+    if not filled:
         raise CannotInject("we are installed there; choose a folder of its own")
     there = _VERSION.search(_read(folder / PACKAGE / "__init__.py"))
     if there and there[1] != __version__.encode():
@@ -109,6 +110,11 @@ def _holds_ours(folder: Path) -> bool:
             f"choose another folder for version {__version__}"
         )
     return True
+
+
+def _is_ours(entry: Path, filled: bool) -> bool:
+    data = _read(entry)
+    return PACKAGE.encode() in data or (filled and not data)  # emptied when the machine lost its power
 
 
 def _read(path: Path) -> bytes:
@@ -149,8 +155,7 @@ def _arm(folder: Path, stage: Path, files: dict[str, bytes]) -> None:
         ours = {name: data for name, data in files.items() if name.startswith(f"{PACKAGE}/")}
         if not _holds(folder, ours):
             raise
-    (folder / CACHE).mkdir(exist_ok=True)
-    (folder / CACHE).chmod(0o755)
+    _make_folder(folder / CACHE)
     beside = [name for name in files if name.startswith(f"{CACHE}/")]
     for name in (*beside, *ENTRY_FILES):
         (stage / name).replace(folder / name)
