@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 from .support.installation import COUNT_FINDERS, run_python
+from .support.pythons import OLD
 from .support.scripts import HOOK_FOLDER
-
-
-def _old_pythons() -> list[Path]:
-    """Find interpreters older than supported, on PATH or kept by pyenv."""
-    names = ("python2.7", "python3.6", "python3.7", "python3.8")
-    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [path for name in names for path in versions.glob(f"*/bin/{name}")]
-    return found or [Path(path) for name in names if (path := shutil.which(name))]
 
 
 def in_front_of(folder: Path) -> str:
@@ -72,7 +63,7 @@ def test_python_can_be_told_to_ignore_it(switch: str) -> None:
     assert (finished.stdout, finished.stderr) == ("0\n", "")
 
 
-@pytest.mark.parametrize("python", _old_pythons(), ids=lambda path: path.name)
+@pytest.mark.parametrize("python", OLD, ids=lambda path: path.name)
 def test_pythons_older_than_supported_start_silently_and_unarmed(python: Path, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text("print('theirs')")
     finished = run_python(python, COUNT_FINDERS, pythonpath=in_front_of(tmp_path))

@@ -66,6 +66,11 @@ class Environment:
         """Install with pip, nothing but what is named."""
         pip("install", "-q", "--no-deps", *what, python=self.python)
 
+    def add_packages(self) -> None:
+        """Let it import what is installed here, but without the `.pth` files: ours is one of them."""
+        folders = [entry for entry in sys.path if entry.endswith("-packages")]
+        (self.site / "packages.pth").write_text("\n".join(folders))
+
     def uninstall(self) -> None:
         """Uninstall our package with pip."""
         pip("uninstall", "-q", "-y", PACKAGE, python=self.python)
