@@ -12,7 +12,7 @@ from primus_lens_wandb_exporter import guard
 from primus_lens_wandb_exporter.delivery import route as route_module
 from primus_lens_wandb_exporter.delivery import worker as worker_module
 from primus_lens_wandb_exporter.delivery.agenda import Agenda
-from primus_lens_wandb_exporter.delivery.envelope import Outcome, Verdict
+from primus_lens_wandb_exporter.delivery.envelope import Envelope, Outcome, Verdict
 from primus_lens_wandb_exporter.delivery.lane import MAX_IN_HAND, Account, Lane
 from primus_lens_wandb_exporter.delivery.route import Route
 from primus_lens_wandb_exporter.delivery.worker import Worker
@@ -24,15 +24,16 @@ UNREACHABLE = Outcome(Verdict.RETRY, "unreachable", unreachable=True)
 
 
 class Delivery:
-    """A worker with an immediate and a batched lane, which have a sink each."""
+    """A worker with an immediate and a batched lane with a sink each, and one beside the latter."""
 
     def __init__(self, sink: ScriptedSink, **settings: Any) -> None:
         self.sink = sink
         self.news = ScriptedSink()
         self.batched = Lane("batched", 20, pack_together, Route(sink))
         self.immediate = Lane("immediate", 20, pack_together, Route(self.news), immediate=True)
+        self.beside = Lane("beside", 20, pack_together, self.batched.route)
         self.rounds = 0
-        lanes = [self.immediate, self.batched]
+        lanes = [self.immediate, self.batched, self.beside]
         agenda = Agenda(lanes, settings.pop("batch_size", 5), settings.pop("flush_interval", NEVER))
         usual = {"request_timeout": 5.0, "retry_timeout": NEVER}
         self.worker = Worker(lanes, agenda=agenda, after_round=self._count, **{**usual, **settings})
@@ -155,6 +156,25 @@ def test_a_complete_batch_waits_for_the_spacing_and_a_half_full_queue_does_not(
     delivery.put(14)
     wait_until(lambda: len(delivery.sink.requests) == 2)
     assert delivery.sink.taken == list(range(15))
+
+
+def test_a_lane_that_is_always_due_does_not_keep_its_neighbour_waiting(
+    deliveries: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both take turns on the route that they share."""
+    monkeypatch.setattr(route_module, "SPACING", 0.01)
+
+    class BusySink(ScriptedSink):
+        def send(self, envelope: Envelope, timeout: float) -> Outcome:
+            if "neighbour" not in envelope.entries:
+                delivery.put("more")
+            return super().send(envelope, timeout)
+
+    delivery = deliveries(BusySink(), batch_size=1)
+    delivery.put("first")
+    wait_until(lambda: len(delivery.sink.taken) > 2)
+    delivery.put("neighbour", lane=delivery.beside)
+    wait_until(lambda: "neighbour" in delivery.sink.taken, 5)
 
 
 def test_a_failed_request_is_retried_and_what_came_later_follows(

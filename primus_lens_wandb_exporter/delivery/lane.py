@@ -59,6 +59,7 @@ class Lane(Generic[T]):
         self.spool = spool
         self.immediate = immediate  # goes out at once: neither batched nor spaced
         self.failed_at = 0.0  # monotonic time of the last answer, if that was to try again
+        self.served_at = 0.0  # monotonic time of its last turn
         self.sent = 0
         self.spooled = 0
         self.in_hand = 0  # weight taken from the queue and not settled yet

@@ -31,7 +31,7 @@ _SECONDS_TO_TAKE_OVER = 0.5
 
 
 class Worker:
-    """Empties lanes in the order given; all times are in seconds."""
+    """Empties lanes in turn; all times are in seconds."""
 
     def __init__(
         self,
@@ -184,7 +184,8 @@ class Worker:
             lane.prepare_for_absence()
         self._make_room()
         self._do_chores()
-        due = sorted(self._due(), key=lambda lane: lane.failed_at)  # who stumbles holds up no other
+        # Who stumbles holds up no other; the others take turns, since a route may be open for one alone.
+        due = sorted(self._due(), key=lambda lane: (lane.failed_at, lane.served_at))
         for lane in due:
             if lane in self._due():  # the lane before may have found the route broken
                 self._serve(lane)
@@ -227,6 +228,7 @@ class Worker:
 
     def _serve(self, lane: Lane[Any]) -> None:
         """Send what one taking from the queue yields, or as much of it as goes well."""
+        lane.served_at = monotonic()
         while True:
             if self._departure is not None and not self._departure.seconds_left:
                 lane.give_up("shutdown")
