@@ -1,0 +1,237 @@
+"""The processor's manifests: what they name is there, and their parts fit together and the exporter."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+from primus_lens_wandb_exporter import settings as exporter
+from primus_lens_wandb_exporter.processor import serve
+from primus_lens_wandb_exporter.processor.settings import Settings, load
+
+from ..support.embedded import embedded
+from ..support.manifests import (
+    K8S,
+    Document,
+    container,
+    containers,
+    env,
+    find,
+    pod_templates,
+    render,
+)
+
+FOLDER = K8S / "processor"
+NAME = "primus-lens-telemetry-processor"
+NOT_OURS = {"SQLITE_TMPDIR", "PGPASSWORD", "PGSSLROOTCERT"}  # SQLite's and libpq's
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def documents(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> list[Document]:
+    """Both variants, each with all that may be added to it, as a cluster's own overlay does it."""
+    folder = tmp_path_factory.mktemp("overlay")
+    parts = {"resources": [request.param], "components": ["tokens", "monitoring"]}
+    overlay = {
+        field: [os.path.relpath(FOLDER / name, folder.resolve()) for name in names]
+        for field, names in parts.items()
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
+    return render(folder)
+
+
+def pod(documents: list[Document]) -> Document:
+    """Return the template of the processor's pods."""
+    (template,) = pod_templates(find(documents, "Deployment", NAME))
+    return template
+
+
+def settings_of(documents: list[Document]) -> dict[str, str]:
+    """Return the variables that the pods have from the ConfigMap."""
+    (source,) = container(pod(documents), "processor")["envFrom"]
+    data: dict[str, str] = find(documents, "ConfigMap", source["configMapRef"]["name"])["data"]
+    return data
+
+
+def selected(selector: dict[str, str], of: Document) -> bool:
+    """Return whether a selector's labels are all on something."""
+    return bool(selector) and selector.items() <= of["metadata"]["labels"].items()
+
+
+def test_every_variable_is_a_setting_and_every_value_one_that_it_takes(
+    documents: list[Document],
+) -> None:
+    known = {field.metadata["variable"] for field in fields(Settings)}
+    given = settings_of(documents)
+    named = env(container(pod(documents), "processor"))
+    assert set(given) | set(named) <= known | NOT_OURS
+    assert not set(given) & set(named)
+    settings = load({name: value for name, value in given.items() if name in known})
+    assert (settings.host, settings.port) == ("0.0.0.0", 8080)
+    assert 0 < settings.thin_after < settings.retain
+
+
+def test_the_exporters_default_address_is_the_service(documents: list[Document]) -> None:
+    (field,) = [f for f in fields(exporter.Settings) if f.name == "api_base_url"]
+    address = urlsplit(str(field.default))
+    service = find(documents, "Service")
+    (port,) = service["spec"]["ports"]
+    assert (address.hostname, address.port) == (service["metadata"]["name"], port["port"])
+    assert (service["metadata"]["namespace"], port["name"]) == ("primus-lens", "http")
+
+
+def test_service_probes_and_monitor_name_the_port_that_is_served(
+    documents: list[Document], tmp_path: Path
+) -> None:
+    processor = container(pod(documents), "processor")
+    (port,) = processor["ports"]
+    assert str(port["containerPort"]) == settings_of(documents)["PRIMUS_LENS_PROCESSOR_PORT"]
+    (of_service,) = find(documents, "Service")["spec"]["ports"]
+    (of_monitor,) = find(documents, "ServiceMonitor")["spec"]["endpoints"]
+    assert of_service["targetPort"] == port["name"]
+    assert of_monitor["port"] == of_service["name"]
+    probes = [processor[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
+    assert {probe["port"] for probe in probes} == {port["name"]}
+    assert [probe["path"] for probe in probes] == ["/health", "/health", "/ready"]
+    with embedded(tmp_path) as taker:
+        for path in ("/health", "/ready", of_monitor["path"]):
+            assert taker.client.get(path).status_code == 200
+
+
+def test_all_that_select_pods_select_the_processors(documents: list[Document]) -> None:
+    template = pod(documents)
+    deployment = find(documents, "Deployment", NAME)["spec"]
+    selectors = [
+        deployment["selector"]["matchLabels"],
+        find(documents, "Service")["spec"]["selector"],
+        find(documents, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
+        find(documents, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
+        *(
+            constraint["labelSelector"]["matchLabels"]
+            for constraint in template["spec"].get("topologySpreadConstraints", [])
+        ),
+    ]
+    assert all(selected(selector, template) for selector in selectors)
+    monitor = find(documents, "ServiceMonitor")
+    assert selected(monitor["spec"]["selector"]["matchLabels"], find(documents, "Service"))
+
+
+def test_all_is_in_one_namespace_which_lets_in_none_but_restricted_pods(
+    documents: list[Document],
+) -> None:
+    namespace = find(documents, "Namespace")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    others = [document for document in documents if document is not namespace]
+    assert {document["metadata"]["namespace"] for document in others} == {namespace["metadata"]["name"]}
+
+
+def test_whoever_may_reach_the_processor_says_so_by_a_label_and_to_its_port_alone(
+    documents: list[Document],
+) -> None:
+    policy = find(documents, "NetworkPolicy")["spec"]
+    assert sorted(policy["policyTypes"]) == ["Egress", "Ingress"]
+    (rule,) = policy["ingress"]
+    (port,) = container(pod(documents), "processor")["ports"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": port["containerPort"]}]
+    labels = [
+        peer["namespaceSelector"]["matchLabels"] for peer in rule["from"] if "podSelector" not in peer
+    ]
+    assert labels == [{"primus-lens/inject": "enabled"}, {"primus-lens/reach": "enabled"}]
+    assert [peer for peer in rule["from"] if "podSelector" in peer] == [{"podSelector": {}}]
+
+
+@pytest.mark.parametrize(
+    ("folder", "ports"),
+    [("sqlite", []), ("postgres", [("UDP", 53), ("TCP", 53), ("TCP", 5432)])],
+)
+def test_the_processor_reaches_its_database_and_nothing_else(
+    folder: str, ports: list[tuple[str, int]]
+) -> None:
+    egress = find(render(FOLDER / folder), "NetworkPolicy")["spec"]["egress"]
+    assert [(port["protocol"], port["port"]) for rule in egress for port in rule["ports"]] == ports
+
+
+def test_no_pod_has_a_token_of_kubernetes_or_variables_of_services(documents: list[Document]) -> None:
+    spec = pod(documents)["spec"]
+    account = find(documents, "ServiceAccount")
+    assert spec["serviceAccountName"] == account["metadata"]["name"]
+    assert (spec["automountServiceAccountToken"], account["automountServiceAccountToken"]) == (
+        False,
+    ) * 2
+    # A Service called primus-lens-processor would make PRIMUS_LENS_PROCESSOR_PORT of it.
+    assert spec["enableServiceLinks"] is False
+
+
+def test_a_stop_is_given_the_time_that_it_may_take(documents: list[Document]) -> None:
+    sleep = 0
+    for each in containers(pod(documents)):
+        sleep = each.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+    wait = float(settings_of(documents)["PRIMUS_LENS_PROCESSOR_SHUTDOWN_TIMEOUT"])
+    last = serve._LAST_COMMIT + serve._LAST_LINES
+    assert sleep + wait + last < pod(documents)["spec"]["terminationGracePeriodSeconds"]
+
+
+def test_one_process_alone_writes_to_a_file_and_a_node_with_it_can_be_drained() -> None:
+    documents = render(FOLDER / "sqlite")
+    deployment = find(documents, "Deployment", NAME)["spec"]
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    assert not [document for document in documents if document["kind"] == "HorizontalPodAutoscaler"]
+    claim = find(documents, "PersistentVolumeClaim")
+    assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+    (volume,) = pod(documents)["spec"]["volumes"]
+    assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+    (mount,) = container(pod(documents), "processor")["volumeMounts"]
+    file = Path(settings_of(documents)["PRIMUS_LENS_PROCESSOR_DB"])
+    assert (mount["name"], mount["mountPath"]) == (volume["name"], str(file.parent))
+    budget = find(documents, "PodDisruptionBudget")["spec"]
+    assert (budget["maxUnavailable"], "minAvailable" in budget) == (1, False)
+
+
+def test_several_are_rolled_without_a_gap_and_leave_postgresql_connections_for_others() -> None:
+    from primus_lens_wandb_exporter.processor.store.postgres import AT_ONCE
+
+    documents = render(FOLDER / "postgres")
+    deployment = find(documents, "Deployment", NAME)
+    rolling = deployment["spec"]["strategy"]["rollingUpdate"]
+    assert rolling == {"maxSurge": 1, "maxUnavailable": 0}
+    assert "replicas" not in deployment["spec"]  # else each `kubectl apply` would undo the autoscaler
+    scaler = find(documents, "HorizontalPodAutoscaler")["spec"]
+    assert scaler["scaleTargetRef"] == {
+        "apiVersion": deployment["apiVersion"],
+        "kind": "Deployment",
+        "name": NAME,
+    }
+    assert scaler["minReplicas"] > 1
+    each = AT_ONCE + 2  # one writes, one looks after the database
+    assert (scaler["maxReplicas"] + rolling["maxSurge"]) * each <= 100 - 3  # PostgreSQL's defaults
+
+
+def test_what_is_secret_comes_from_a_secret_that_the_user_makes(documents: list[Document]) -> None:
+    assert not [document for document in documents if document["kind"] == "Secret"]
+    secrets = {
+        volume["name"]: volume["secret"]
+        for volume in pod(documents)["spec"]["volumes"]
+        if "secret" in volume
+    }
+    processor = container(pod(documents), "processor")
+    mounts = {mount["name"]: mount for mount in processor["volumeMounts"]}
+    for name in secrets:
+        assert mounts[name]["readOnly"]
+        assert "subPath" not in mounts[name]  # what is mounted so never changes
+    folder = mounts["tokens"]["mountPath"]
+    assert "optional" not in secrets["tokens"]
+    assert {
+        name: entry["value"] for name, entry in env(processor).items() if name.endswith("_TOKEN_FILE")
+    } == {
+        "PRIMUS_LENS_PROCESSOR_INGEST_TOKEN_FILE": f"{folder}/ingest",
+        "PRIMUS_LENS_PROCESSOR_READ_TOKEN_FILE": f"{folder}/read",
+    }
+    for name, entry in env(processor).items():
+        if name in ("PRIMUS_LENS_PROCESSOR_DB", "PGPASSWORD"):
+            assert entry["valueFrom"]["secretKeyRef"]["name"] == secrets["postgres"]["secretName"]
