@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ class Volumes:
         self._pod, self._folder, self._cluster, self._claims = pod, folder, cluster, claims
         self._mounted: list[Path] = []
         self._kinds: dict[str, str] = {}
+        self._sources: dict[str, dict[str, Any]] = {}
         self._paths: dict[str, Path] = {}
         for volume in pod["spec"].get("volumes", []):
             self._make(volume, sizes.get(volume["name"]))
@@ -35,7 +37,7 @@ class Volumes:
     def _make(self, volume: dict[str, Any], size: int | None) -> None:
         ((kind, source),) = [(key, value) for key, value in volume.items() if key != "name"]
         name, source = volume["name"], source or {}
-        self._kinds[name] = kind
+        self._kinds[name], self._sources[name] = kind, source
         path = self._paths[name] = self._folder / name
         if kind == "persistentVolumeClaim":
             path = self._paths[name] = self._claims / source["claimName"]
@@ -46,15 +48,33 @@ class Volumes:
                 if size or source.get("medium") == "Memory":
                     self._mount(path, size or int(quantity(source.get("sizeLimit", "64Mi"))))
             elif kind in _READ_ONLY:
-                self._fill(path, kind, source)
+                self.refresh(name)
             else:
                 raise ConfigError(f"volume {name}: {kind} is not simulated")
         if kind in ("emptyDir", "persistentVolumeClaim"):
             path.chmod(0o777)
-            group = self._pod["spec"].get("securityContext", {}).get("fsGroup")
-            if group is not None:
-                os.chown(path, -1, group)
+            if self._group is not None:
+                os.chown(path, -1, self._group)
                 path.chmod(0o2777)
+
+    def refresh(self, name: str) -> None:
+        """Write what a ConfigMap or Secret holds now, as a kubelet does it: a link is turned to a new folder."""
+        path = self._paths[name]
+        old = [folder for folder in path.glob("..*") if not folder.is_symlink()]
+        new = path / f"..{uuid.uuid4().hex}"
+        new.mkdir()
+        self._fill(new, self._kinds[name], self._sources[name])
+        (path / "..turned").symlink_to(new.name)
+        os.replace(path / "..turned", path / "..data")
+        for entry in new.iterdir():
+            if not (path / entry.name).is_symlink():
+                (path / entry.name).symlink_to(f"..data/{entry.name}")
+        for folder in old:
+            shutil.rmtree(folder)
+
+    @property
+    def _group(self) -> int | None:
+        return self._pod["spec"].get("securityContext", {}).get("fsGroup")
 
     def _mount(self, path: Path, size: int) -> None:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "volume", str(path)], check=True)
@@ -72,6 +92,8 @@ class Volumes:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
             target.chmod(mode)
+            if self._group is not None:
+                os.chown(target, -1, self._group)
 
     def _files(self, kind: str, source: dict[str, Any]) -> Iterable[tuple[str, str]]:
         if kind == "downwardAPI":
