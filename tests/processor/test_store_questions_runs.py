@@ -69,6 +69,15 @@ def test_a_run_is_as_its_latest_record_describes_it(store: Store) -> None:
     assert store.run(RUN + 1, 2000) is None
 
 
+def test_a_run_names_the_pods_that_report_of_it_and_no_others_of_its_workload(store: Store) -> None:
+    pods = [{"pod_uid": uid, "pod_name": "p", "namespace": "n"} for uid in ("1", "2", "3")]
+    for pod, run in zip(pods, ("r", "other", "r")):
+        store.write([delivery(pod["pod_uid"], curve("x", 1), run_id=run, pod=pod)])
+    store.write([delivery("a", curve("x", 2), pod={"pod_uid": "1", "pod_name": "p"})])
+    found = [store.run(run_id("w", run), 2000) for run in ("r", "other")]
+    assert [one and one["pods"] for one in found] == [[pods[0], pods[2]], [pods[1]]]
+
+
 def test_a_run_without_a_record_has_no_evidence(store: Store) -> None:
     store.write([delivery("a", curve("acc", 1))])
     whole = store.run(RUN, 2000)

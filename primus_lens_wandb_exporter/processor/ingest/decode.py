@@ -15,6 +15,7 @@ from ..store import SECOND, Delivery, Detection, Entry, Event, Stored
 from ..store.clocks import believe
 from . import wire
 from .mending import mend
+from .ranks import find_rank
 from .rules import decide
 
 # What the service's own rows call themselves: never metrics (CONTRACT, the query API).
@@ -143,7 +144,8 @@ def _read_event(data: bytes, timestamp: int) -> Event | None:
         return None
     if marked is None:
         return None
-    return Event(marked.kind, timestamp, marked.host, marked.exit_code, marked.cause)
+    pid = marked.pid or None
+    return Event(marked.kind, timestamp, marked.host, marked.exit_code, marked.cause, pid)
 
 
 def _detection(
@@ -163,6 +165,7 @@ def _detection(
         tags=bytes(raw_run.tags).decode(),
         gpu_name=hardware.gpu_name if hardware else "",
         gpu_count=hardware.gpu_count if hardware else None,
+        rank=find_rank(body.evidence.environment),
     )
     return _delivery(body, origin, at, run_id=run.id, detections=[detection])
 

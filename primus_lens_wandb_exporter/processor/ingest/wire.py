@@ -64,7 +64,7 @@ class RunEvent(msgspec.Struct):
 
     kind: Literal["started", "finished", "failed"]
     host: str = ""
-    pid: int = 0
+    pid: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] = 0
     exit_code: Optional[Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]] = None
     cause: str = ""
 

@@ -77,7 +77,7 @@ class Verdict(Answer):
 
 
 class Pod(Answer):
-    """A pod of the run's workload."""
+    """A pod that reported of the run."""
 
     pod_uid: str
     pod_name: str

@@ -38,6 +38,7 @@ class Event(NamedTuple):
     host: str = ""
     exit_code: int | None = None
     cause: str = ""  # `finish`, `exit`, a signal's name, an exception's name
+    pid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Detection:
     tags: str = "[]"
     gpu_name: str = ""
     gpu_count: int | None = None
+    rank: int | None = None  # of the process, among those that train together
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,8 @@ class Store(Protocol):
 
     def run(self, run: int, now: int) -> dict[str, Any] | None:
         """Return a run as in `runs`, with config, and evidence, hints and verdict of its latest
-        detection record (None if there is none); pods: `[{pod_uid, pod_name, namespace}]`.
+        detection record (None if there is none); pods: `[{pod_uid, pod_name, namespace}]`, of which
+        each reported of it.
 
         Config, evidence and hints are JSON texts as they came: numbers in them may be of any length.
         """

@@ -55,7 +55,7 @@ ORDER BY ts, name, step LIMIT %(limit)s
 
 SEARCH = """
 %(search)s::text = '' OR uid ILIKE %(like)s ESCAPE '!'
-OR EXISTS (SELECT FROM pod WHERE workload = uid AND pod_name ILIKE %(like)s ESCAPE '!')
+OR EXISTS (SELECT FROM pod_run WHERE workload = uid AND pod_name ILIKE %(like)s ESCAPE '!')
 OR EXISTS (
     SELECT FROM run WHERE workload = uid AND (
         run_id ILIKE %(like)s ESCAPE '!' OR name ILIKE %(like)s ESCAPE '!'

@@ -26,7 +26,7 @@ AND (%(workload)s::text IS NULL OR workload = %(workload)s)
 AND (%(states)s::text[] = '{{}}' OR {STATE} = ANY(%(states)s::text[]))
 AND (%(search)s::text = '' OR run_id ILIKE %(like)s ESCAPE '!' OR name ILIKE %(like)s ESCAPE '!'
     OR project ILIKE %(like)s ESCAPE '!' OR workload ILIKE %(like)s ESCAPE '!' OR EXISTS (
-        SELECT FROM pod WHERE pod.workload = run.workload AND pod_name ILIKE %(like)s ESCAPE '!'
+        SELECT FROM pod_run WHERE pod_run.run = run.id AND pod_name ILIKE %(like)s ESCAPE '!'
     ))
 """
 
@@ -93,8 +93,8 @@ def ask_run(connection: Connection, run: int, now: int) -> dict[str, Any] | None
     ).fetchone()
     evidence, hints, verdict = record or (None, None, None)
     pods = connection.execute(
-        "SELECT pod_uid, pod_name, namespace FROM pod WHERE workload = %s ORDER BY pod_name, pod_uid",
-        (found["workload"],),
+        "SELECT pod_uid, pod_name, namespace FROM pod_run WHERE run = %s ORDER BY pod_name, pod_uid",
+        (run,),
     )
     return {
         **found,

@@ -53,13 +53,33 @@ ON CONFLICT (id) DO UPDATE SET
     last_step = greatest(run.last_step, excluded.last_step)
 """
 
-NOTE_PODS = """
-INSERT INTO pod
-SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
-ON CONFLICT (workload, pod_uid, pod_name) DO UPDATE SET
-    namespace = coalesce(nullif(excluded.namespace, ''), pod.namespace),
-    first_seen = least(pod.first_seen, excluded.first_seen),
-    last_seen = greatest(pod.last_seen, excluded.last_seen)
+# `greatest` and `least` pass over NULL.
+NOTE_POD_RUNS = """
+INSERT INTO pod_run
+SELECT * FROM unnest(
+    %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::text[],
+    %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::bigint[]
+)
+ON CONFLICT (run, pod_uid, pod_name) DO UPDATE SET
+    namespace = coalesce(nullif(excluded.namespace, ''), pod_run.namespace),
+    first_seen = least(pod_run.first_seen, excluded.first_seen),
+    last_seen = greatest(pod_run.last_seen, excluded.last_seen),
+    last_sent = CASE
+        WHEN excluded.last_seen >= pod_run.last_seen THEN excluded.last_sent ELSE pod_run.last_sent
+    END,
+    last_data = greatest(pod_run.last_data, excluded.last_data),
+    described = least(pod_run.described, excluded.described),
+    began = greatest(pod_run.began, excluded.began),
+    ended = greatest(pod_run.ended, excluded.ended),
+    host = CASE
+        WHEN greatest(excluded.began, excluded.ended) >= greatest(pod_run.began, pod_run.ended, 0)
+        THEN excluded.host ELSE pod_run.host
+    END,
+    pid = CASE
+        WHEN greatest(excluded.began, excluded.ended) >= greatest(pod_run.began, pod_run.ended, 0)
+        THEN excluded.pid ELSE pod_run.pid
+    END,
+    rank = coalesce(excluded.rank, pod_run.rank)
 """
 
 NOTE_WORKLOADS = """

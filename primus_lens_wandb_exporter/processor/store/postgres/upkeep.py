@@ -93,15 +93,9 @@ def _forget_some(connection: Connection, workload: str, before: int, rows: int) 
     """Remove some rows of a workload; return how many."""
     found = connection.execute("SELECT id FROM run WHERE workload = %s LIMIT 1", (workload,)).fetchone()
     if not found:
-        pods = connection.execute(
-            "DELETE FROM pod WHERE workload = %s AND last_seen < %s", (workload, before)
+        return connection.execute(
+            "DELETE FROM workload WHERE uid = %s AND last_seen < %s", (workload, before)
         ).rowcount
-        return (
-            pods
-            + connection.execute(
-                "DELETE FROM workload WHERE uid = %s AND last_seen < %s", (workload, before)
-            ).rowcount
-        )
     run = found[0]
     series = connection.execute("SELECT id FROM series WHERE run = %s LIMIT 1", (run,)).fetchone()
     if series:
@@ -114,7 +108,10 @@ def _forget_some(connection: Connection, workload: str, before: int, rows: int) 
         ).rowcount
         if removed:
             return removed
-    return connection.execute("DELETE FROM run WHERE id = %s AND last_seen < %s", (run, before)).rowcount
+    gone = connection.execute("DELETE FROM run WHERE id = %s AND last_seen < %s", (run, before)).rowcount
+    if gone:
+        gone += connection.execute("DELETE FROM pod_run WHERE run = %s", (run,)).rowcount
+    return gone
 
 
 def _forget_points(connection: Connection, owner: _Owner, series: int, before: int, rows: int) -> int:

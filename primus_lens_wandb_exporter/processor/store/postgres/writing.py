@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import Delivery
 from ..identity import digest, run_id
+from ..pods import gather_pod_runs
 from . import statements as sql
 from .arrays import columns, integers
 from .gathering import Growth, Points, Run, Series, gather_points, gather_runs, measure_growth
@@ -139,19 +140,9 @@ def _tell_runs(connection: Connection, deliveries: Sequence[Delivery]) -> None:
 
 
 def _note_pods(connection: Connection, deliveries: Sequence[Delivery]) -> None:
-    pods: dict[tuple[str, str, str], tuple[str, int, int]] = {}
-    for delivery in deliveries:
-        pod_uid, pod_name, namespace = (
-            delivery.pod.get(key, "") for key in ("pod_uid", "pod_name", "namespace")
-        )
-        if pod_uid or pod_name or namespace:
-            seen = delivery.received
-            whose = (delivery.workload, pod_uid, pod_name)
-            known, first, last = pods.get(whose, ("", seen, seen))
-            pods[whose] = (namespace or known, min(first, seen), max(last, seen))
-    if pods:
-        rows = [(*whose, *pods[whose]) for whose in sorted(pods)]
-        connection.execute(sql.NOTE_PODS, columns("ttttii", rows))
+    rows = gather_pod_runs(deliveries)
+    if rows:
+        connection.execute(sql.NOTE_POD_RUNS, columns("ittttiitnnnntnn", rows))
 
 
 def _note_workloads(connection: Connection, deliveries: Sequence[Delivery], runs: Sequence[Run]) -> None:

@@ -14,7 +14,7 @@ POINT = ("metric_name", "value", "timestamp", "iteration", "data_source", "run_i
 
 SEARCH = """
     :search = '' OR uid LIKE :like ESCAPE '!'
-    OR EXISTS (SELECT 1 FROM pod WHERE workload = uid AND pod_name LIKE :like ESCAPE '!')
+    OR EXISTS (SELECT 1 FROM pod_run WHERE workload = uid AND pod_name LIKE :like ESCAPE '!')
     OR EXISTS (
         SELECT 1 FROM run WHERE workload = uid AND (
             run_id LIKE :like ESCAPE '!' OR name LIKE :like ESCAPE '!' OR project LIKE :like ESCAPE '!'

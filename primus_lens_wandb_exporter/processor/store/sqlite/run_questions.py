@@ -25,7 +25,7 @@ run_id <> ''
 AND (:states = '[]' OR {STATE} IN (SELECT value FROM json_each(:states)))
 AND (:search = '' OR run_id LIKE :like ESCAPE '!' OR name LIKE :like ESCAPE '!'
     OR project LIKE :like ESCAPE '!' OR workload LIKE :like ESCAPE '!'
-    OR EXISTS (SELECT 1 FROM pod WHERE pod.workload = run.workload AND pod_name LIKE :like ESCAPE '!'))
+    OR EXISTS (SELECT 1 FROM pod_run WHERE pod_run.run = run.id AND pod_name LIKE :like ESCAPE '!'))
 """
 
 LOSSES = """
@@ -85,8 +85,8 @@ def ask_run(connection: sqlite3.Connection, run: int, now: int) -> dict[str, Any
     ).fetchone()
     evidence, hints, verdict = record or (None, None, None)
     pods = connection.execute(
-        "SELECT pod_uid, pod_name, namespace FROM pod WHERE workload = ? ORDER BY pod_name, pod_uid",
-        (found["workload"],),
+        "SELECT pod_uid, pod_name, namespace FROM pod_run WHERE run = ? ORDER BY pod_name, pod_uid",
+        (run,),
     )
     return {
         **found,

@@ -8,11 +8,24 @@ INSERT INTO workload VALUES (?, ?, ?, 0) ON CONFLICT (uid) DO UPDATE SET
     last_seen = max(last_seen, excluded.last_seen)
 """
 
-NOTE_POD = """
-INSERT INTO pod VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (workload, pod_uid, pod_name) DO UPDATE SET
+# `max` and `min` of two are NULL where one is.
+NOTE_POD_RUN = """
+INSERT INTO pod_run VALUES (
+    :run, :pod_uid, :pod_name, :workload, :namespace, :first_seen, :last_seen, :last_sent, :last_data,
+    :described, :began, :ended, :host, :pid, :rank
+)
+ON CONFLICT (run, pod_uid, pod_name) DO UPDATE SET
     namespace = CASE excluded.namespace WHEN '' THEN namespace ELSE excluded.namespace END,
     first_seen = min(first_seen, excluded.first_seen),
-    last_seen = max(last_seen, excluded.last_seen)
+    last_seen = max(last_seen, excluded.last_seen),
+    last_sent = CASE WHEN excluded.last_seen >= last_seen THEN excluded.last_sent ELSE last_sent END,
+    last_data = coalesce(max(last_data, excluded.last_data), last_data, excluded.last_data),
+    described = coalesce(min(described, excluded.described), described, excluded.described),
+    began = coalesce(max(began, excluded.began), began, excluded.began),
+    ended = coalesce(max(ended, excluded.ended), ended, excluded.ended),
+    host = CASE WHEN :told >= max(ifnull(began, 0), ifnull(ended, 0)) THEN excluded.host ELSE host END,
+    pid = CASE WHEN :told >= max(ifnull(began, 0), ifnull(ended, 0)) THEN excluded.pid ELSE pid END,
+    rank = coalesce(excluded.rank, rank)
 """
 
 NOTE_RUN = """

@@ -73,8 +73,7 @@ def _forget_some(connection: sqlite3.Connection, workload: str, rows: int) -> tu
     """Remove some rows of a workload; return how many, and whether it is gone."""
     found = connection.execute("SELECT id FROM run WHERE workload = ? LIMIT 1", (workload,)).fetchone()
     if not found:
-        pods = connection.execute("DELETE FROM pod WHERE workload = ?", (workload,)).rowcount
-        return pods + _remove(connection, "workload", "uid", workload), True
+        return _remove(connection, "workload", "uid", workload), True
     run = found[0]
     series = connection.execute("SELECT id FROM series WHERE run = ? LIMIT 1", (run,)).fetchone()
     if series:
@@ -86,7 +85,7 @@ def _forget_some(connection: sqlite3.Connection, workload: str, rows: int) -> tu
         ).rowcount
         if removed:
             return removed, False
-    return _remove(connection, "run", "id", run), False
+    return _remove(connection, "pod_run", "run", run) + _remove(connection, "run", "id", run), False
 
 
 def _remove(connection: sqlite3.Connection, table: str, key: str, value: object) -> int:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .. import Delivery, Detection
 from ..clocks import earliest
 from ..identity import digest, run_id, series_id
+from ..pods import gather_pod_runs
 from . import statements as sql
 
 Row = tuple[int, int, int, float]  # a row of point
@@ -51,6 +52,8 @@ def write_deliveries(connection: sqlite3.Connection, deliveries: Sequence[Delive
             _collect_points(delivery, points)
             changed.update(dict.fromkeys(_runs_of(delivery), (None, None)))
     changed.update(_add_points(connection, points))
+    pods = gather_pod_runs(delivery for delivery, new in zip(deliveries, answers) if new)
+    connection.executemany(sql.NOTE_POD_RUN, [{**pod._asdict(), "told": pod.told} for pod in pods])
     now = time.time_ns() // 1000
     connection.executemany(sql.ADD_CHANGE, [(now, run, *steps) for run, steps in changed.items()])
     return answers
@@ -71,9 +74,6 @@ def _is_new(connection: sqlite3.Connection, delivery: Delivery) -> bool:
 def _note_workload(connection: sqlite3.Connection, delivery: Delivery) -> None:
     seen = (delivery.received, delivery.received)
     connection.execute(sql.NOTE_WORKLOAD, (delivery.workload, *seen))
-    pod = [delivery.pod.get(key, "") for key in ("pod_uid", "pod_name", "namespace")]
-    if any(pod):
-        connection.execute(sql.NOTE_POD, (delivery.workload, *pod, *seen))
 
 
 def _note_runs(connection: sqlite3.Connection, delivery: Delivery) -> None:

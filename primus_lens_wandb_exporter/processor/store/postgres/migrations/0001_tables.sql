@@ -15,16 +15,6 @@ CREATE TABLE workload (
     points BIGINT NOT NULL
 ) WITH (fillfactor = 70);
 
-CREATE TABLE pod (
-    workload TEXT COLLATE "C" NOT NULL,
-    pod_uid TEXT COLLATE "C" NOT NULL,
-    pod_name TEXT COLLATE "C" NOT NULL,
-    namespace TEXT COLLATE "C" NOT NULL,
-    first_seen BIGINT NOT NULL,
-    last_seen BIGINT NOT NULL,
-    PRIMARY KEY (workload, pod_uid, pod_name)
-) WITH (fillfactor = 70);
-
 -- The run without a name (run_id '') holds what belongs to the workload alone.
 CREATE TABLE run (
     id BIGINT PRIMARY KEY,
@@ -55,6 +45,29 @@ CREATE TABLE run (
 CREATE INDEX run_of_workload ON run (workload);
 CREATE INDEX run_by_age ON run (last_seen);
 CREATE INDEX run_to_thin ON run (last_seen) WHERE thinned IS NULL OR thinned < last_seen;
+
+-- What a pod has told of a run. A pod may have many runs, at once or in turn, and a run many pods.
+-- No index holds what changes with each delivery, so that one leaves the indexes alone (HOT).
+CREATE TABLE pod_run (
+    run BIGINT NOT NULL,
+    pod_uid TEXT COLLATE "C" NOT NULL,
+    pod_name TEXT COLLATE "C" NOT NULL,
+    workload TEXT COLLATE "C" NOT NULL,
+    namespace TEXT COLLATE "C" NOT NULL,
+    first_seen BIGINT NOT NULL,
+    last_seen BIGINT NOT NULL,
+    last_sent TEXT COLLATE "C" NOT NULL, -- detection, points, entries, started, finished, failed
+    last_data BIGINT, -- when points or entries came last
+    described BIGINT, -- the time of its first detection record
+    began BIGINT, -- of its last event `started`
+    ended BIGINT, -- of its last `finished` or `failed`
+    host TEXT COLLATE "C" NOT NULL, -- of its last event
+    pid BIGINT,
+    rank BIGINT,
+    PRIMARY KEY (run, pod_uid, pod_name)
+) WITH (fillfactor = 70);
+CREATE INDEX pod_run_by_name ON pod_run (workload, pod_name, pod_uid);
+CREATE INDEX pod_run_open ON pod_run (workload) WHERE ended IS NULL OR ended < began;
 
 CREATE TABLE series (
     id BIGINT PRIMARY KEY,

@@ -14,16 +14,6 @@ CREATE TABLE workload (
     points INTEGER NOT NULL
 ) WITHOUT ROWID;
 
-CREATE TABLE pod (
-    workload TEXT NOT NULL,
-    pod_uid TEXT NOT NULL,
-    pod_name TEXT NOT NULL,
-    namespace TEXT NOT NULL,
-    first_seen INTEGER NOT NULL,
-    last_seen INTEGER NOT NULL,
-    PRIMARY KEY (workload, pod_uid, pod_name)
-) WITHOUT ROWID;
-
 -- The run without a name (run_id '') holds what belongs to the workload alone.
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
@@ -54,6 +44,28 @@ CREATE TABLE run (
 );
 CREATE INDEX run_by_age ON run (last_seen);
 CREATE INDEX run_to_thin ON run (last_seen) WHERE thinned IS NULL OR thinned < last_seen;
+
+-- What a pod has told of a run. A pod may have many runs, at once or in turn, and a run many pods.
+CREATE TABLE pod_run (
+    run INTEGER NOT NULL,
+    pod_uid TEXT NOT NULL,
+    pod_name TEXT NOT NULL,
+    workload TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    first_seen INTEGER NOT NULL,
+    last_seen INTEGER NOT NULL,
+    last_sent TEXT NOT NULL, -- detection, points, entries, started, finished, failed
+    last_data INTEGER, -- when points or entries came last
+    described INTEGER, -- the time of its first detection record
+    began INTEGER, -- of its last event `started`
+    ended INTEGER, -- of its last `finished` or `failed`
+    host TEXT NOT NULL, -- of its last event
+    pid INTEGER,
+    rank INTEGER,
+    PRIMARY KEY (run, pod_uid, pod_name)
+) WITHOUT ROWID;
+CREATE INDEX pod_run_by_name ON pod_run (workload, pod_name, pod_uid);
+CREATE INDEX pod_run_open ON pod_run (workload, last_seen) WHERE ended IS NULL OR ended < began;
 
 CREATE TABLE series (
     id INTEGER PRIMARY KEY,
