@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from primus_lens_wandb_exporter import __version__
 from primus_lens_wandb_exporter.evidence import Probe, software
 from primus_lens_wandb_exporter.evidence.probe import normal_name
+
+OURS = {"primus-lens-wandb-exporter": __version__}
 
 
 def image(tmp_path: Path, *distributions: str) -> Probe:
@@ -15,8 +18,11 @@ def image(tmp_path: Path, *distributions: str) -> Probe:
     return Probe(environ={}, modules={}, root=str(tmp_path), search_path=[str(tmp_path)])
 
 
-def test_an_empty_image_has_no_packages(tmp_path: Path) -> None:
-    assert software.collect(image(tmp_path)) == {}
+def test_an_empty_image_has_but_the_one_that_looks(tmp_path: Path) -> None:
+    """Injected, it is no installed package; and the one installed may not be the one that runs."""
+    assert software.collect(image(tmp_path / "a")) == OURS
+    other = image(tmp_path / "b", "primus_lens_wandb_exporter-99.0.dist-info")
+    assert software.collect(other) == OURS
 
 
 def test_only_packages_that_matter_are_named_however_they_are_spelled(tmp_path: Path) -> None:
@@ -28,6 +34,7 @@ def test_only_packages_that_matter_are_named_however_they_are_spelled(tmp_path: 
         "our_secret_project-1.0.dist-info",
     )
     assert software.collect(probe) == {
+        **OURS,
         "torch": "2.9.0+rocm6.4",
         "pytorch-lightning": "2.5.0",
         "flash-attn": "2.8.3",
