@@ -1,0 +1,81 @@
+"""Two nodes with a kubelet each, a processor that both reach, and an image that has our wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from . import manifests
+from .image import VENV, Image, python_without_us
+from .installation import build_wheel, pip
+from .job_controller import index_pods, names_of
+from .kubelet import Kubelet, Pod
+from .nodes import network
+from .served import served
+
+_BASE_URL = "PRIMUS_LENS_API_BASE_URL"
+
+
+def image_with_us(folder: Path) -> Image:
+    """Make an image whose Python has all that this one has, and our wheel."""
+    image = python_without_us(folder / "venv")
+    pip("install", "-q", "--no-deps", build_wheel(folder), python=image.folders[VENV] / "bin" / "python")
+    return image
+
+
+class TwoNodes:
+    """Runs pods of manifests on two nodes; the processor is where the manifests say."""
+
+    def __init__(self, stack: ExitStack, folder: Path, image: Image) -> None:
+        self.folder, self.claims = folder, folder / "claims"
+        self._image, self._stack = image, stack
+        self.network = stack.enter_context(network(2))
+        hub = self.network.hub
+        with hub.inside():
+            self.server = stack.enter_context(served(folder, "--host", hub.address, "--port", "8080"))
+
+    def start_job(self, documents: Sequence[dict[str, Any]], uid: str, script: str) -> list[Pod]:
+        """Start the pods of a Job of that uid, a node each, and return those."""
+        job, service = (manifests.find(documents, kind) for kind in ("Job", "Service"))
+        pods = index_pods(job, uid)
+        hosts = {names_of(pod, service): node.address for pod, node in zip(pods, self.network.nodes)}
+        return [self._start(number, pod, script, hosts) for number, pod in enumerate(pods)]
+
+    def start_pod(self, documents: Sequence[dict[str, Any]], script: str) -> Pod:
+        """Start a Pod on the first node."""
+        return self._start(0, manifests.find(documents, "Pod"), script, {})
+
+    def _start(self, number: int, pod: dict[str, Any], script: str, hosts: dict[str, str]) -> Pod:
+        node, name = self.network.nodes[number], pod["spec"]["containers"][0]["name"]
+        base_url = manifests.env(manifests.container(pod, name))[_BASE_URL]["value"]
+        address = urlsplit(base_url)
+        assert address.port == 8080
+        train = self.folder / "train"
+        train.mkdir(exist_ok=True)
+        (train / "train.py").write_text(script)
+        kubelet = Kubelet(
+            self.folder / f"node-{number}",
+            {"training": replace(self._image.with_files("/train", train), working_dir="/train")},
+            hosts={str(address.hostname): self.network.hub.address, **hosts},
+            network=node.path,
+            address=node.address,
+            node=f"node-{number}",
+            claims=self.claims,
+        )
+        return self._stack.enter_context(kubelet.run(pod))
+
+    def get(self, path: str, **query: Any) -> Any:
+        """Ask the processor; returns the data of its answer."""
+        with self.network.hub.inside():
+            return self.server.get(path, **query)
+
+
+@contextmanager
+def two_nodes(folder: Path, image: Image) -> Iterator[TwoNodes]:
+    """Make them as long as it lasts."""
+    with ExitStack() as stack:
+        yield TwoNodes(stack, folder, image)
