@@ -58,7 +58,7 @@ class Volumes:
                 path.chmod(0o2777)
 
     def refresh(self, name: str) -> None:
-        """Write what a ConfigMap or Secret holds now, as a kubelet does it: a link is turned to a new folder."""
+        """Write what a ConfigMap or Secret holds now; as a kubelet does it, by turning a link."""
         path = self._paths[name]
         old = [folder for folder in path.glob("..*") if not folder.is_symlink()]
         new = path / f"..{uuid.uuid4().hex}"
@@ -74,7 +74,8 @@ class Volumes:
 
     @property
     def _group(self) -> int | None:
-        return self._pod["spec"].get("securityContext", {}).get("fsGroup")
+        group: int | None = self._pod["spec"].get("securityContext", {}).get("fsGroup")
+        return group
 
     def _mount(self, path: Path, size: int) -> None:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "volume", str(path)], check=True)
