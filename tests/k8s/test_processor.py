@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 
 from primus_lens_wandb_exporter import settings as exporter
 from primus_lens_wandb_exporter.processor import serve
@@ -22,12 +20,11 @@ from ..support.manifests import (
     containers,
     env,
     find,
-    pod_templates,
     render,
 )
+from ..support.replicas import NAME, overlay, processor_template
 
 FOLDER = K8S / "processor"
-NAME = "primus-lens-telemetry-processor"
 NOT_OURS = {"SQLITE_TMPDIR", "PGPASSWORD", "PGSSLROOTCERT"}  # SQLite's and libpq's
 
 
@@ -37,24 +34,12 @@ def documents(
 ) -> list[Document]:
     """Both variants, each with all that may be added to it, as a cluster's own overlay does it."""
     folder = tmp_path_factory.mktemp("overlay")
-    parts = {"resources": [request.param], "components": ["tokens", "monitoring"]}
-    overlay = {
-        field: [os.path.relpath(FOLDER / name, folder.resolve()) for name in names]
-        for field, names in parts.items()
-    }
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(overlay))
-    return render(folder)
-
-
-def pod(documents: list[Document]) -> Document:
-    """Return the template of the processor's pods."""
-    (template,) = pod_templates(find(documents, "Deployment", NAME))
-    return template
+    return overlay(folder, request.param, "tokens", "monitoring")
 
 
 def settings_of(documents: list[Document]) -> dict[str, str]:
     """Return the variables that the pods have from the ConfigMap."""
-    (source,) = container(pod(documents), "processor")["envFrom"]
+    (source,) = container(processor_template(documents), "processor")["envFrom"]
     data: dict[str, str] = find(documents, "ConfigMap", source["configMapRef"]["name"])["data"]
     return data
 
@@ -69,7 +54,7 @@ def test_every_variable_is_a_setting_and_every_value_one_that_it_takes(
 ) -> None:
     known = {field.metadata["variable"] for field in fields(Settings)}
     given = settings_of(documents)
-    named = env(container(pod(documents), "processor"))
+    named = env(container(processor_template(documents), "processor"))
     assert set(given) | set(named) <= known | NOT_OURS
     assert not set(given) & set(named)
     settings = load({name: value for name, value in given.items() if name in known})
@@ -89,7 +74,7 @@ def test_the_exporters_default_address_is_the_service(documents: list[Document])
 def test_service_probes_and_monitor_name_the_port_that_is_served(
     documents: list[Document], tmp_path: Path
 ) -> None:
-    processor = container(pod(documents), "processor")
+    processor = container(processor_template(documents), "processor")
     (port,) = processor["ports"]
     assert str(port["containerPort"]) == settings_of(documents)["PRIMUS_LENS_PROCESSOR_PORT"]
     (of_service,) = find(documents, "Service")["spec"]["ports"]
@@ -105,7 +90,7 @@ def test_service_probes_and_monitor_name_the_port_that_is_served(
 
 
 def test_all_that_select_pods_select_the_processors(documents: list[Document]) -> None:
-    template = pod(documents)
+    template = processor_template(documents)
     deployment = find(documents, "Deployment", NAME)["spec"]
     selectors = [
         deployment["selector"]["matchLabels"],
@@ -137,7 +122,7 @@ def test_whoever_may_reach_the_processor_says_so_by_a_label_and_to_its_port_alon
     policy = find(documents, "NetworkPolicy")["spec"]
     assert sorted(policy["policyTypes"]) == ["Egress", "Ingress"]
     (rule,) = policy["ingress"]
-    (port,) = container(pod(documents), "processor")["ports"]
+    (port,) = container(processor_template(documents), "processor")["ports"]
     assert rule["ports"] == [{"protocol": "TCP", "port": port["containerPort"]}]
     labels = [
         peer["namespaceSelector"]["matchLabels"] for peer in rule["from"] if "podSelector" not in peer
@@ -158,7 +143,7 @@ def test_the_processor_reaches_its_database_and_nothing_else(
 
 
 def test_no_pod_has_a_token_of_kubernetes_or_variables_of_services(documents: list[Document]) -> None:
-    spec = pod(documents)["spec"]
+    spec = processor_template(documents)["spec"]
     account = find(documents, "ServiceAccount")
     assert spec["serviceAccountName"] == account["metadata"]["name"]
     assert (spec["automountServiceAccountToken"], account["automountServiceAccountToken"]) == (
@@ -170,11 +155,11 @@ def test_no_pod_has_a_token_of_kubernetes_or_variables_of_services(documents: li
 
 def test_a_stop_is_given_the_time_that_it_may_take(documents: list[Document]) -> None:
     sleep = 0
-    for each in containers(pod(documents)):
+    for each in containers(processor_template(documents)):
         sleep = each.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     wait = float(settings_of(documents)["PRIMUS_LENS_PROCESSOR_SHUTDOWN_TIMEOUT"])
     last = serve._LAST_COMMIT + serve._LAST_LINES
-    assert sleep + wait + last < pod(documents)["spec"]["terminationGracePeriodSeconds"]
+    assert sleep + wait + last < processor_template(documents)["spec"]["terminationGracePeriodSeconds"]
 
 
 def test_one_process_alone_writes_to_a_file_and_a_node_with_it_can_be_drained() -> None:
@@ -184,9 +169,9 @@ def test_one_process_alone_writes_to_a_file_and_a_node_with_it_can_be_drained() 
     assert not [document for document in documents if document["kind"] == "HorizontalPodAutoscaler"]
     claim = find(documents, "PersistentVolumeClaim")
     assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
-    (volume,) = pod(documents)["spec"]["volumes"]
+    (volume,) = processor_template(documents)["spec"]["volumes"]
     assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
-    (mount,) = container(pod(documents), "processor")["volumeMounts"]
+    (mount,) = container(processor_template(documents), "processor")["volumeMounts"]
     file = Path(settings_of(documents)["PRIMUS_LENS_PROCESSOR_DB"])
     assert (mount["name"], mount["mountPath"]) == (volume["name"], str(file.parent))
     budget = find(documents, "PodDisruptionBudget")["spec"]
@@ -216,10 +201,10 @@ def test_what_is_secret_comes_from_a_secret_that_the_user_makes(documents: list[
     assert not [document for document in documents if document["kind"] == "Secret"]
     secrets = {
         volume["name"]: volume["secret"]
-        for volume in pod(documents)["spec"]["volumes"]
+        for volume in processor_template(documents)["spec"]["volumes"]
         if "secret" in volume
     }
-    processor = container(pod(documents), "processor")
+    processor = container(processor_template(documents), "processor")
     mounts = {mount["name"]: mount for mount in processor["volumeMounts"]}
     for name in secrets:
         assert mounts[name]["readOnly"]

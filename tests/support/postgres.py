@@ -18,7 +18,8 @@ from .delivery import wait_until
 
 PROGRAMS = max(glob.glob("/usr/lib/postgresql/1[5-9]/bin"), default="")
 MISSING = "" if PROGRAMS else "needs PostgreSQL: apt-get install postgresql"
-HBA = "local all locked scram-sha-256\nlocal all all trust\n"  # `locked` needs its password
+# `locked` needs its password, and so does everyone who comes by a network.
+HBA = "local all locked scram-sha-256\nlocal all all trust\nhost all all all scram-sha-256\n"
 QUICK = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")  # a test's data may be lost
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from . import bodies
-from .served import Server
+
+
+class Addressed(Protocol):
+    """What has an address that begins with http://."""
+
+    url: str
 
 
 def encoded(step: int, **head: Any) -> bytes:
@@ -17,7 +22,7 @@ def encoded(step: int, **head: Any) -> bytes:
     return json.dumps(bodies.metrics(bodies.point(step=step), **head)).encode()
 
 
-def connect(server: Server) -> http.client.HTTPConnection:
+def connect(server: Addressed) -> http.client.HTTPConnection:
     """Return a connection that is there."""
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
@@ -25,7 +30,7 @@ def connect(server: Server) -> http.client.HTTPConnection:
     return connection
 
 
-def plug(server: Server, said: bytes = b"") -> socket.socket:
+def plug(server: Addressed, said: bytes = b"") -> socket.socket:
     """Return a bare connection, on which something was said."""
     address = urlsplit(server.url)
     plugged = socket.create_connection((str(address.hostname), address.port or 0), timeout=30)
@@ -33,7 +38,7 @@ def plug(server: Server, said: bytes = b"") -> socket.socket:
     return plugged
 
 
-def begin(server: Server, body: bytes, *, whole: bool) -> http.client.HTTPConnection:
+def begin(server: Addressed, body: bytes, *, whole: bool) -> http.client.HTTPConnection:
     """Send a body, or all of it but the last byte."""
     connection = connect(server)
     connection.putrequest("POST", "/api/v1/wandb/metrics")
@@ -44,7 +49,7 @@ def begin(server: Server, body: bytes, *, whole: bool) -> http.client.HTTPConnec
     return connection
 
 
-def post(server: Server, body: bytes) -> int:
+def post(server: Addressed, body: bytes) -> int:
     """Send a body on a connection of its own and return the status."""
     connection = begin(server, body, whole=True)
     try:

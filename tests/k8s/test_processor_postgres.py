@@ -1,0 +1,200 @@
+"""The processor on PostgreSQL, run out of its manifests: side by side, rolled, without a database."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from ..support.bodies import metrics, point
+from ..support.container_env import ConfigError
+from ..support.delivery import wait_until
+from ..support.image import Image
+from ..support.manifests import Document, container
+from ..support.nodes import Namespace, Network, network
+from ..support.postgres import MISSING, QUICK, Postgres, postgres_server
+from ..support.replicas import Replica, overlay, processor_image, processor_template, replica
+from ..support.scripts import ScriptRunner, clean_environ
+from ..support.senders import post
+from ..support.service import Service, service
+
+PASSWORD = "p@ss:w/rd"  # which a URL could not hold as it is
+TRAINING = """
+import os, time, wandb
+run = wandb.init(project="vision")
+step = 0
+while not os.path.exists("enough"):
+    run.log({"loss": 1 / (step + 1)})
+    step += 1
+    time.sleep(0.005)
+run.finish()
+print(step)
+print_stats()
+"""
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    return processor_image(tmp_path_factory.mktemp("image") / "python")
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Network]:
+    with network(3) as nodes:
+        yield nodes
+
+
+@pytest.fixture(scope="module")
+def postgres(nodes: Network) -> Iterator[Postgres]:
+    """A server at the hub's address, with a database for a user who needs a password."""
+    if MISSING:
+        pytest.skip(MISSING)
+    hub = nodes.hub
+    with hub.inside(), postgres_server([*QUICK, f"listen_addresses={hub.address}"]) as server:
+        server.run_sql(f"CREATE ROLE lens_of_pods LOGIN PASSWORD '{PASSWORD}'")
+        yield server
+
+
+@pytest.fixture
+def secret(postgres: Postgres, nodes: Network) -> Iterator[Document]:
+    """The Secret that the user makes, and a database as long as it lasts."""
+    with postgres.database("OWNER lens_of_pods") as url:
+        where = f"postgresql://lens_of_pods@{nodes.hub.address}{urlsplit(url).path}"
+        yield {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "primus-lens-postgres", "namespace": "primus-lens"},
+            "stringData": {"url": where, "password": PASSWORD},
+        }
+
+
+class Sender(threading.Thread):
+    """Sends bodies of ten points, each on a connection of its own; nothing is sent twice.
+
+    Attributes:
+        statuses: what it was answered.
+    """
+
+    def __init__(self, number: int, to: Service, node: Namespace) -> None:
+        super().__init__(daemon=True)
+        self.number, self.statuses = number, list[int]()
+        self.enough = threading.Event()
+        self._to, self._node = to, node
+
+    def run(self) -> None:
+        with self._node.inside():
+            while not self.enough.is_set():
+                first = 10 * len(self.statuses)
+                points = [point("sent", 0.5, step) for step in range(first, first + 10)]
+                body = json.dumps(metrics(*points, run_id=f"r{self.number}")).encode()
+                try:
+                    self.statuses.append(post(self._to, body))
+                except (OSError, http.client.HTTPException):
+                    self.statuses.append(0)
+
+
+def roll(old: Replica, balanced: Service) -> dict[str, int]:
+    """End a pod as a Deployment does it; what nodes learn of it they learn while it sleeps."""
+    (processor,) = old.pod.manifest["spec"]["containers"]
+    sleep = processor["lifecycle"]["preStop"]["sleep"]
+    sleep["seconds"] = 2  # of more, which a test has no use for
+    learn = threading.Timer(1, lambda: balanced.endpoints.remove(old.address))
+    learn.start()
+    try:
+        return old.pod.delete()
+    finally:
+        learn.join()
+
+
+def test_while_one_of_two_is_rolled_no_request_is_refused_and_every_point_is_there_once(
+    tmp_path: Path, image: Image, nodes: Network, secret: Document
+) -> None:
+    documents = overlay(tmp_path, "postgres")
+    names = ["one", "two", "new"]
+    one, two, new = (
+        replica(tmp_path / name, documents, image, node, secret)
+        for name, node in zip(names, nodes.nodes)
+    )
+    with one as first, two as second, service(nodes.hub, 8080, []) as balanced:
+        balanced.endpoints += [first.address, second.address]
+        environ = {
+            **clean_environ(tmp_path),
+            "WORKLOAD_UID": "trained",
+            "PRIMUS_LENS_API_BASE_URL": f"{balanced.url}/api/v1",
+            "PRIMUS_LENS_WANDB_FLUSH_INTERVAL": "1",
+        }
+        senders = [Sender(number, balanced, nodes.hub) for number in range(2)]
+        with nodes.hub.inside():
+            training = ScriptRunner(tmp_path, environ).start(TRAINING)
+        for sender in senders:
+            sender.start()
+        wait_until(lambda: all(len(sender.statuses) > 20 for sender in senders))
+        with new as third:
+            balanced.endpoints.append(third.address)
+            assert roll(first, balanced) == {"processor": 0}
+            after = [len(sender.statuses) + 20 for sender in senders]
+            wait_until(lambda: all(len(s.statuses) > count for s, count in zip(senders, after)))
+            for sender in senders:
+                sender.enough.set()
+            for sender in senders:
+                sender.join(30)
+            (tmp_path / "enough").touch()
+            finished = training.communicate(timeout=60)[0]
+            found = {
+                workload: third.get(f"/api/v1/workloads/{workload}/runs").json()["data"]["runs"]
+                for workload in ("w", "trained")
+            }
+            told = third.get("/api/v1/workloads/trained/metrics/data", params={"limit": 1_000_000})
+            logs = [each.pod.logs() for each in (first, second, third)]
+    assert balanced.refused == []
+    assert all(set(sender.statuses) == {200} for sender in senders)
+    assert sorted(run["points"] for run in found["w"]) == sorted(10 * len(s.statuses) for s in senders)
+    steps = int(finished.split()[0])
+    assert '"dropped": {"detection": {}, "metrics": {}, "logs": {}}' in finished
+    assert sorted(row["iteration"] for row in told.json()["data"]["data"]) == list(range(steps))
+    assert all("/wandb/metrics" in log for log in logs)  # each of them took a part
+    assert PASSWORD not in "".join(logs)
+
+
+def test_a_database_that_is_away_restarts_no_pod_and_sends_it_no_requests(
+    tmp_path: Path, image: Image, nodes: Network, postgres: Postgres, secret: Document
+) -> None:
+    with replica(tmp_path / "node", overlay(tmp_path, "postgres"), image, nodes.nodes[0], secret) as one:
+        postgres.stop()
+        try:
+            assert not one.probe("readiness")
+            assert one.probe("liveness")
+        finally:
+            with nodes.hub.inside():
+                postgres.start()
+        wait_until(lambda: one.probe("readiness"))
+        assert one.pod.containers["processor"].running
+        log = one.pod.logs()
+    assert "not ready: " in log
+    assert PASSWORD not in log
+
+
+def test_a_certificate_is_where_libpq_looks_for_it(
+    tmp_path: Path, image: Image, nodes: Network, secret: Document
+) -> None:
+    documents = overlay(tmp_path, "postgres")
+    secret["stringData"]["ca.crt"] = "a certificate"
+    with replica(tmp_path / "node", documents, image, nodes.nodes[0], secret) as one:
+        read = one.pod.exec("sh", "-c", 'cat "$PGSSLROOTCERT"')
+    assert (read.stdout, read.stderr) == ("a certificate", "")
+
+
+def test_without_its_secret_no_pod_starts(tmp_path: Path, image: Image, nodes: Network) -> None:
+    documents = overlay(tmp_path, "postgres")
+    named = container(processor_template(documents), "processor")["env"][0]
+    assert named["name"] == "PRIMUS_LENS_PROCESSOR_DB"
+    with (
+        pytest.raises(ConfigError, match='secret "primus-lens-postgres" not found'),
+        replica(tmp_path / "node", documents, image, nodes.nodes[0]),
+    ):
+        pass
