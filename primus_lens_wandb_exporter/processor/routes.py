@@ -14,7 +14,7 @@ from .ingest.receive import Ingest
 from .query import answers, run_answers
 from .query.contract import MOST_POINTS, Query
 from .query.live import Live
-from .query.parameters import LARGEST_PAGE, LONGEST_SEARCH, MOST_DIGITS
+from .query.parameters import FLAGS, LARGEST_PAGE, LONGEST_SEARCH, MOST_DIGITS
 from .query.runs import MOST_MARKS, STATES, Runs
 from .query.series import AXES, MOST_BUCKETS, MOST_METRICS, MOST_RUNS, WIDEST, Curves
 
@@ -62,6 +62,12 @@ _SEARCH = Parameter(
     Annotated[str, msgspec.Meta(max_length=LONGEST_SEARCH)],
     "Part of a name, of a workload, its pods or its runs; case does not count.",
 )
+_SILENT = Parameter(
+    "silent",
+    _text(f"^({'|'.join(filter(None, FLAGS))})$"),
+    "`1`: those alone of which a pod announced itself and went quiet, with these pods.",
+)
+_SINCE = Parameter("since", _PLACE, "When a silent pod was heard of last at the earliest; a day ago.")
 _ONE_OF = "|".join(STATES)
 _STATE = Parameter("state", _text(f"^({_ONE_OF})(,({_ONE_OF}))*$"), "States, separated by commas.")
 _RUNS = Parameter(
@@ -123,7 +129,7 @@ def _list_questions_of_workloads(query: Query, runs: Runs) -> list[Endpoint]:
             query.workloads,
             "Workloads, the latest seen first",
             answers.Workloads,
-            (_SEARCH, _LIMIT, _OFFSET),
+            (_SEARCH, _SILENT, _SINCE, _LIMIT, _OFFSET),
         ),
         Endpoint(
             f"{_WORKLOAD}/runs",

@@ -81,7 +81,7 @@ def test_a_body_without_a_time_takes_that_of_its_receipt(taker: Embedded) -> Non
     point = {"name": "loss", "value": 1}
     taker.post("metrics", {"pod_name": "p", "run_id": "r", "metrics": [point]})
     (row,) = taker.store.points("p")  # without a workload_uid it is the pod's
-    (workload,) = taker.store.workloads()["workloads"]
+    (workload,) = taker.store.workloads(0)["workloads"]
     assert row["timestamp"] == workload["first_seen"]
     assert row["timestamp"] > bodies.NOW * 1e6
 

@@ -101,7 +101,7 @@ def test_replicas_that_store_the_same_points_at_once_count_each_once(
     assert len(found) == 5 * 130
     assert {metric["count"] for metric in store.metrics(run_id("w", "r"))} == {130}
     (run,) = store.runs(2000)["runs"]
-    (workload,) = store.workloads()["workloads"]
+    (workload,) = store.workloads(0)["workloads"]
     assert run["points"] == workload["points"] == 5 * 130
     assert (run["last_step"], workload["runs"]) == (129, 1)
 
@@ -141,13 +141,13 @@ def test_a_workload_that_returns_while_another_replica_forgets_it_is_counted_rig
     assert later.result(SOON) == [True]
     counts = {metric["name"]: metric["count"] for metric in second.metrics(run_id("w", "r"))}
     found = Counter(point["metric_name"] for point in second.points("w"))
-    (workload,) = second.workloads()["workloads"]
+    (workload,) = second.workloads(0)["workloads"]
     assert counts == found
     assert workload["points"] == sum(found.values())
     assert second.forget(before=2000, rows=1000) == 0
     while second.forget(before=4000, rows=1000):
         pass
-    assert second.sizes()["points"] == second.workloads()["total_count"] == 0
+    assert second.sizes()["points"] == second.workloads(0)["total_count"] == 0
 
 
 def test_what_a_workload_brings_while_another_replica_forgets_it_stays(

@@ -96,7 +96,7 @@ def use(path: Path) -> list[str]:
             attempt(lambda: store.detection("w"))
             attempt(lambda: store.available("w"))
             attempt(lambda: store.points("w"))
-            attempt(lambda: store.workloads())
+            attempt(lambda: store.workloads(0))
             attempt(lambda: store.write([delivery("b", curve("loss", 600, first=300))]))
     return said
 

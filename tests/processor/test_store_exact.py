@@ -54,7 +54,7 @@ def test_any_deliveries_leave_the_distinct_points_and_exact_counts(
     rows = [row for workload in workloads for row in store.points(workload)]
     stored = {(row["series"], row["iteration"], row["timestamp"]): row["value"] for row in rows}
     assert (stored, len(rows)) == (points, len(points))
-    listed = store.workloads(f"({example}) w")["workloads"]
+    listed = store.workloads(0, f"({example}) w")["workloads"]
     runs = [run_id(workload, run) for workload in workloads for run in ("", "r", "rr")]
     metrics = [metric for run in runs for metric in store.metrics(run)]
     assert sum(workload["points"] for workload in listed if workload["uid"] in workloads) == len(points)

@@ -27,7 +27,7 @@ def test_a_point_of_two_deliveries_is_one_and_the_first_stays(store: Store) -> N
     store.write([delivery("b", [Stored("loss", 1, 5, 0.7), Stored("loss", 2, 6, 0.4)])])
     assert [(point["iteration"], point["value"]) for point in store.points("w")] == [(1, 0.5), (2, 0.4)]
     assert store.available("w") == [{"name": "loss", "data_source": ["wandb"], "count": 2}]
-    assert store.runs(2000)["runs"][0]["points"] == store.workloads()["workloads"][0]["points"] == 2
+    assert store.runs(2000)["runs"][0]["points"] == store.workloads(0)["workloads"][0]["points"] == 2
 
 
 def test_points_come_by_time_name_and_step(store: Store) -> None:
@@ -95,7 +95,7 @@ def test_of_several_detections_the_surest_speaks_and_of_equals_the_latest(store:
         "indicators": ["c"],
         "detected_at": 30,
     }
-    assert store.workloads()["workloads"][0]["framework"] == "c"
+    assert store.workloads(0)["workloads"][0]["framework"] == "c"
 
 
 def test_workloads_are_found_by_any_of_their_names_and_paged(store: Store) -> None:
@@ -107,14 +107,14 @@ def test_workloads_are_found_by_any_of_their_names_and_paged(store: Store) -> No
     store.write([delivery("a", workload="w-3", pod=pod, received=900, detections=[named])])
 
     def uids(*how: object) -> list[str]:
-        return [found["uid"] for found in store.workloads(*how)["workloads"]]  # type: ignore[arg-type]
+        return [found["uid"] for found in store.workloads(0, *how)["workloads"]]  # type: ignore[arg-type]
 
     assert uids() == ["w-4", "w-3", "w-2", "w-1", "w-0"]
-    assert (uids("", 2, 1), store.workloads("", 2, 1)["total_count"]) == (["w-3", "w-2"], 5)
+    assert (uids("", 2, 1), store.workloads(0, "", 2, 1)["total_count"]) == (["w-3", "w-2"], 5)
     assert uids("trainer") == uids("LLAMA") == uids("0%_o") == uids("-3") == ["w-3"]
     assert uids("%") == ["w-3"]
     assert uids("__") == uids("!") == []
-    assert store.workloads("w-3")["workloads"] == [
+    assert store.workloads(0, "w-3")["workloads"] == [
         {
             "uid": "w-3",
             "framework": "a",
@@ -122,6 +122,8 @@ def test_workloads_are_found_by_any_of_their_names_and_paged(store: Store) -> No
             "points": 3,
             "first_seen": 900,
             "last_seen": 1003,
+            "pod_count": 1,
+            "silent_count": 0,
         }
     ]
 
@@ -179,7 +181,7 @@ def test_a_delivery_that_cannot_be_stored_leaves_nothing_behind(store: Store, ba
     with pytest.raises(Exception) as caught:  # noqa: PT011 - each engine has its own
         store.write([delivery("good", curve("loss", 1)), delivery("bad", [bad])])
     assert not isinstance(caught.value, (Full, StoreError))
-    assert store.workloads() == {"workloads": [], "total_count": 0}
+    assert store.workloads(0) == {"workloads": [], "total_count": 0}
     assert store.write([delivery("good", curve("loss", 1))]) == [True]
 
 

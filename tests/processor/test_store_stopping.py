@@ -29,7 +29,7 @@ from primus_lens_wandb_exporter.processor.serve import serve
 from primus_lens_wandb_exporter.processor.settings import Settings
 from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
 
-def ask(store, *arguments):
+def ask(store, *arguments, **named):
     with store._reading() as connection:
         print("asked", file=sys.stderr, flush=True)
         connection.execute({ENDLESS!r}).fetchone()
@@ -62,7 +62,7 @@ def test_a_question_that_goes_on_is_broken_off_and_none_is_answered_later(store:
         assert not thread.is_alive()
     assert [type(error) for error in failures] == [StoreError] * 3
     with pytest.raises(StoreError):
-        store.workloads()
+        store.workloads(0)
 
 
 @pytest.mark.parametrize(

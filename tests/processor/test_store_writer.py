@@ -66,7 +66,7 @@ def test_the_answer_comes_after_the_commit(store: GatedStore, writer: Writer) ->
     assert not future.done()
     store.gate.set()
     assert future.result(SOON) is True
-    assert store.workloads()["total_count"] == 1
+    assert store.workloads(0)["total_count"] == 1
 
 
 def test_a_known_delivery_is_answered_false(store: GatedStore, writer: Writer) -> None:

@@ -63,7 +63,7 @@ def test_old_workloads_go_and_finished_runs_are_thinned_at_once_after_the_start(
     store.write([delivery("b", curve("loss", 5000), run_id="active", received=now)])
     settings = replace(Settings(), retain=86400, thin_after=600, thin_to=100)
     lines = perform(settings, writer, store, parts=3)
-    assert [row["uid"] for row in store.workloads()["workloads"]] == ["w"]
+    assert [row["uid"] for row in store.workloads(0)["workloads"]] == ["w"]
     assert store.metrics(run_id("w", "active"))[0]["count"] == 5000
     assert 40 < store.metrics(run_id("w", "r"))[0]["count"] <= 100
     are_exact(store)
@@ -90,7 +90,7 @@ def test_deliveries_are_stored_between_the_parts(store: Store, writer: Writer) -
     for number in range(50):
         told = delivery(str(number), curve("loss", 20, first=20 * number), workload="new", received=now)
         assert writer.submit(told).result(SOON) is True
-    while store.workloads(search="old")["total_count"]:
+    while store.workloads(0, search="old")["total_count"]:
         time.sleep(0.01)
     upkeep.stop()
     assert are_exact(store) == 1000

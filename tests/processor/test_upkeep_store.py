@@ -44,7 +44,7 @@ def rows_of(store: Store) -> dict[str, int]:
 def are_exact(store: Store, search: str = "") -> int:
     """Check that all counts are those of the points, and return how many there are."""
     total = 0
-    for workload in store.workloads(search)["workloads"]:
+    for workload in store.workloads(0, search)["workloads"]:
         points = store.points(workload["uid"])
         of_series = Counter(point["series"] for point in points)
         runs = store.runs(LATER, workload["uid"])["runs"]

@@ -47,7 +47,7 @@ class Embedded:
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever stored."""
-        return bool(self.store.workloads()["total_count"] == 0)
+        return not self.store.sizes()["workloads"]
 
     def counted(self, sample: str) -> float:
         """Return one sample of `/metrics`, 0 if there is none."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Literal, Optional, Union
 
 import msgspec
+
+from ..store import MOST_SILENT
 
 Milliseconds = Annotated[int, msgspec.Meta(description="Unix milliseconds.")]
 Next = Annotated[
@@ -111,6 +113,42 @@ class IterationTimes(Page):
     data: list[IterationTime]
 
 
+Key = Annotated[str, msgspec.Meta(pattern="^[0-7][0-9a-f]{15}$", description="A run's key.")]
+Rank = Annotated[Optional[int], msgspec.Meta(description="Of the process; null: it was not told.")]
+
+
+class OpenRun(Answer):
+    """A run that a pod began and told no end of."""
+
+    key: Key
+    run_id: str
+    name: str
+    rank: Rank
+
+
+class SilentPod(Answer):
+    """A pod that announced itself and went quiet, with its open runs, the latest heard of first.
+
+    From `host` to `last_sent` it is as the first of them says; `host` and `pid` are those of its last
+    event, empty and null where none came.
+    """
+
+    pod_uid: str
+    pod_name: str
+    namespace: str
+    host: str
+    pid: Optional[int]
+    rank: Rank
+    announced: Milliseconds
+    last_seen: Milliseconds
+    last_sent: Literal["detection", "points", "entries", "started", "finished", "failed"]
+    last_data: Annotated[
+        Optional[int],
+        msgspec.Meta(description="Unix milliseconds, of points or entries; null: none ever came."),
+    ]
+    open_runs: list[OpenRun]
+
+
 class Workload(Answer):
     """A workload; `framework` is empty where none was detected."""
 
@@ -120,6 +158,12 @@ class Workload(Answer):
     points: int
     first_seen: Milliseconds
     last_seen: Milliseconds
+    pod_count: Annotated[int, msgspec.Meta(description="Pods that ever reported.")]
+    silent_count: Annotated[int, msgspec.Meta(description="Pods that went quiet since `since`.")]
+    pods: Annotated[
+        Union[list[SilentPod], msgspec.UnsetType],
+        msgspec.Meta(description=f"With `silent`: the silent ones, by name, {MOST_SILENT} at most."),
+    ] = msgspec.UNSET
 
 
 class Workloads(Answer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,9 +16,10 @@ from ..refusal import Refusal
 from ..settings import Settings
 from ..store import Position, Store
 from .cursor import Whole, read_cursor, write_cursor
-from .outside import all_in_milliseconds, in_milliseconds
+from .outside import all_in_milliseconds, in_milliseconds, show_pod
 from .parameters import (
     MILLISECOND,
+    read_flag,
     read_moment,
     read_page,
     read_search,
@@ -82,11 +84,18 @@ class Query:
         return self._points(request, self._store.iterations)
 
     def workloads(self, request: Request) -> Response:
-        """Answer a page of the workloads whose name holds `search`."""
+        """Answer a page of the workloads whose name holds `search`; with `silent`, and their pods."""
         require(request, self._settings.read_token)
         limit, offset = read_page(request)
-        found = self._store.workloads(read_search(request), limit, offset)
-        return answer({**found, "workloads": all_in_milliseconds(found["workloads"])})
+        silent, since = read_flag(request, "silent"), read_moment(request, "since", 0)
+        search, now = read_search(request), time.time_ns() // 1000
+        found = self._store.workloads(now, search, limit, offset, silent=silent, since=since)
+        workloads = all_in_milliseconds(found["workloads"])
+        if silent:
+            pods = self._store.silent_pods(now, [workload["uid"] for workload in workloads], since)
+            for workload in workloads:
+                workload["pods"] = [show_pod(pod) for pod in pods.get(workload["uid"], ())]
+        return answer({**found, "workloads": workloads})
 
     def _workload(self, request: Request) -> str:
         require(request, self._settings.read_token)

@@ -9,7 +9,10 @@ import msgspec
 
 from .parameters import MILLISECOND
 
-_TIMES = ("detected_at", "first_seen", "last_seen", "started", "ended", "timestamp")
+_TIMES = (
+    *("detected_at", "first_seen", "last_seen", "started", "ended", "timestamp"),
+    *("announced", "last_data"),
+)
 _TEXTS = ("config", "evidence", "hints")
 
 
@@ -33,6 +36,14 @@ def show_run(run: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run with its key for its number."""
     shown = {**in_milliseconds(run), **{name: as_it_came(run[name]) for name in _TEXTS if name in run}}
     return {"key": key_of(shown.pop("id")), **shown}
+
+
+def show_pod(pod: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a silent pod with the keys of its open runs for their numbers."""
+    runs = [{"key": key_of(run["id"]), **run} for run in pod["open_runs"]]
+    for run in runs:
+        del run["id"]
+    return {**in_milliseconds(pod), "open_runs": runs}
 
 
 def as_it_came(text: str | None) -> msgspec.Raw | None:

@@ -14,6 +14,7 @@ MILLISECOND = 1000  # microseconds
 LARGEST_PAGE = 1000
 MOST_DIGITS = 15  # of a place on an axis
 LONGEST_SEARCH = 256  # characters
+FLAGS = {"": False, "0": False, "1": True, "false": False, "true": True}
 
 
 def read_text(request: Request, name: str) -> str:
@@ -54,6 +55,14 @@ def read_moment(request: Request, name: str, after: int) -> int | None:
     if not re.fullmatch(rf"-?[0-9]{{1,{MOST_DIGITS}}}", text):
         refuse(f"{name}: expected Unix milliseconds")
     return int(text) * MILLISECOND + after
+
+
+def read_flag(request: Request, name: str) -> bool:
+    """Return whether something is asked for."""
+    text = request.query_params.get(name, "").strip()
+    if text not in FLAGS:
+        refuse(f"{name}: expected {', '.join(filter(None, FLAGS))}")
+    return FLAGS[text]
 
 
 def read_search(request: Request) -> str:

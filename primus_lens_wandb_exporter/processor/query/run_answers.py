@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal, Optional
 
 import msgspec
 
-from .answers import Answer, Milliseconds, Next
+from .answers import Answer, Key, Milliseconds, Next
 
-Key = Annotated[str, msgspec.Meta(pattern="^[0-7][0-9a-f]{15}$", description="A run's key.")]
 State = Literal["running", "finished", "failed", "crashed"]
 
 

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple, Protocol
 
 SECOND = 1_000_000  # microseconds
 CRASHED_AFTER = 300 * SECOND  # without data, and without a word that it ended
+SILENCE_TOLD = 24 * 3600 * SECOND  # for so long a pod that went quiet is news
+MOST_SILENT = 100  # pods that are named of a workload
+MOST_OPEN = 10  # runs that are named of a pod
 PAGE_OF_ENTRIES = 4 << 20  # characters of log entries, with which a page of them is full
 LAST_ANSWERS = 1.0  # seconds that questions have to end when they are broken off
 
@@ -174,14 +177,43 @@ class Store(Protocol):
         `metric_name` is `iteration`, the value being the step, or `target_iteration`; no run or series.
         """
 
-    def workloads(self, search: str = "", limit: int = 100, offset: int = 0) -> dict[str, Any]:
-        """Return `{workloads: [{uid, framework, runs, points, first_seen, last_seen}], total_count}`.
-
-        The latest seen first.
+    def workloads(
+        self,
+        now: int,
+        search: str = "",
+        limit: int = 100,
+        offset: int = 0,
+        *,
+        silent: bool = False,
+        since: int | None = None,
+    ) -> dict[str, Any]:
+        """Return `{workloads: [{uid, framework, runs, points, first_seen, last_seen, pod_count,
+        silent_count}], total_count}`, the latest seen first.
 
         `search` is part of a name: the workload's, its pods', or its runs' ids, names and projects; case
-        does not count (of ASCII letters).
+        does not count (of ASCII letters). `silent`: of those with a silent pod alone.
+
+        A pod is silent if it announced itself for a run (by a detection record or a `started` event),
+        told no end of it, and was not heard of for `CRASHED_AFTER`, but was `since` (`SILENCE_TOLD` ago
+        unless told). It is not if it has begun another run after that one was heard of last, or if
+        another pod of its name was heard of later: names are unique at one time.
         """
+
+    def silent_pods(
+        self, now: int, workloads: Sequence[str], since: int | None = None
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return the silent pods of workloads, of those that have any, by name and uid; of each
+        workload `MOST_SILENT` at most.
+
+        A pod: pod_uid, pod_name, namespace; host, pid, rank, announced, last_seen, last_sent of that
+        open run of which was heard last; last_data, None if neither points nor entries ever came of its
+        open runs; open_runs: `[{id, run_id, name, rank}]`, the latest first, `MOST_OPEN` at most.
+
+        `last_sent` is `detection`, `points`, `entries`, `started`, `finished` or `failed`.
+        """
+
+    def count_silent_pods(self, now: int, since: int | None = None) -> int:
+        """Return how many pods are silent, of all workloads."""
 
     # What the page asks.
 

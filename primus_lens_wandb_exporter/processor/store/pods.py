@@ -1,11 +1,11 @@
-"""What deliveries tell of pods: of each run, which pods report of it and what they said last."""
+"""What deliveries tell of pods, of each run which report of it; and those that do so no longer."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
-from . import Delivery
+from . import CRASHED_AFTER, SILENCE_TOLD, Delivery
 from .identity import run_id
 
 
@@ -52,6 +52,35 @@ class PodRun(NamedTuple):
             pid=teller.pid,
             rank=self.rank if later.rank is None else later.rank,
         )
+
+
+_POD = ("pod_uid", "pod_name", "namespace", "host", "pid", "rank", "announced", "last_seen", "last_sent")
+
+
+def quiet(now: int, since: int | None) -> dict[str, int]:
+    """Return the parameters `since` and `silent`, between which a silent pod was heard of last."""
+    return {"silent": now - CRASHED_AFTER, "since": now - SILENCE_TOLD if since is None else since}
+
+
+def show_silent(rows: Iterable[Sequence[Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return what `Store.silent_pods` does.
+
+    Args:
+        rows: of each pod and open run the workload, the columns of `_POD`, last_data, the run's
+            number, id and name; those of a pod follow one another, the latest heard of first.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for workload, *columns in rows:
+        pod = dict(zip(_POD, columns))
+        last_data, run, run_id, name = columns[len(_POD) : len(_POD) + 4]
+        pods = found.setdefault(workload, [])
+        if not pods or any(pods[-1][key] != pod[key] for key in ("pod_uid", "pod_name")):
+            pods.append({**pod, "last_data": None, "open_runs": []})
+        pods[-1]["last_data"] = _highest(pods[-1]["last_data"], last_data)
+        if run_id:  # what belongs to the workload alone is no run
+            told = {"id": run, "run_id": run_id, "name": name, "rank": pod["rank"]}
+            pods[-1]["open_runs"].append(told)
+    return found
 
 
 def gather_pod_runs(deliveries: Iterable[Delivery]) -> list[PodRun]:

@@ -18,6 +18,10 @@ RUN = (
     *("gpu_count", "started", "ended", "last_seen", "points", "last_step", "exit_code", "cause"),
 )
 
+WORKLOAD = (
+    *("uid", "framework", "runs", "points", "first_seen", "last_seen", "pod_count", "silent_count"),
+)
+
 
 def show_detection(row: Sequence[Any]) -> dict[str, Any]:
     """Return what `Store.detection` says of a verdict (JSON), its confidence, framework and time."""

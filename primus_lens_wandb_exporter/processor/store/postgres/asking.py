@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import psycopg
 
 from ..question import question
-from . import questions, run_questions, series_questions
+from . import pod_questions, questions, run_questions, series_questions
 from .changes import ask_changes, ask_newest_change
 from .connections import Connections
 from .opening import Connection, explain
@@ -25,6 +25,8 @@ class Asking:
     points = question(questions.ask_points)
     iterations = question(questions.ask_iterations)
     workloads = question(questions.ask_workloads)
+    silent_pods = question(pod_questions.ask_silent_pods)
+    count_silent_pods = question(pod_questions.count_silent_pods)
     runs = question(run_questions.ask_runs)
     run = question(run_questions.ask_run)
     configs = question(run_questions.ask_configs)

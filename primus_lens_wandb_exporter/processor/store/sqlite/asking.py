@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import LAST_ANSWERS, StoreError
 from ..question import question
-from . import questions, run_questions, series_questions
+from . import pod_questions, questions, run_questions, series_questions
 from .changes import ask_changes, ask_newest_change
 from .iteration_times import ask_iterations
 from .opening import connect, explain, roll_back
@@ -28,6 +28,8 @@ class Asking:
     points = question(questions.ask_points)
     iterations = question(ask_iterations)
     workloads = question(questions.ask_workloads)
+    silent_pods = question(pod_questions.ask_silent_pods)
+    count_silent_pods = question(pod_questions.count_silent_pods)
     runs = question(run_questions.ask_runs)
     run = question(run_questions.ask_run)
     configs = question(run_questions.ask_configs)

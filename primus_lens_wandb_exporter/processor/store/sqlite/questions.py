@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import Position
-from ..rows import show_detection
+from ..pods import quiet
+from ..rows import WORKLOAD, show_detection
+from .pod_questions import COUNTS, WITH_SILENT
 
 POINT = ("metric_name", "value", "timestamp", "iteration", "data_source", "run_id", "series")
 
@@ -28,8 +30,10 @@ SELECT
     ifnull((SELECT framework FROM detection WHERE workload = uid
             ORDER BY confidence DESC, ts DESC, id DESC LIMIT 1), ''),
     (SELECT count(*) FROM run WHERE workload = uid AND run_id <> ''),
-    points, first_seen, last_seen
-FROM (SELECT * FROM workload WHERE {SEARCH} ORDER BY last_seen DESC, uid LIMIT :limit OFFSET :offset)
+    points, first_seen, last_seen, {COUNTS}
+FROM (
+    SELECT * FROM workload WHERE {{chosen}} ORDER BY last_seen DESC, uid LIMIT :limit OFFSET :offset
+)
 ORDER BY last_seen DESC, uid
 """
 
@@ -111,14 +115,21 @@ def place(after: Position | None) -> dict[str, Any]:
 
 
 def ask_workloads(
-    connection: sqlite3.Connection, search: str = "", limit: int = 100, offset: int = 0
+    connection: sqlite3.Connection,
+    now: int,
+    search: str = "",
+    limit: int = 100,
+    offset: int = 0,
+    *,
+    silent: bool = False,
+    since: int | None = None,
 ) -> dict[str, Any]:
-    """Answer `Store.workloads`; the framework and the runs are looked up for the page alone."""
-    asked = {**like(search), "limit": limit, "offset": offset}
-    (total,) = connection.execute(f"SELECT count(*) FROM workload WHERE {SEARCH}", asked).fetchone()
-    rows = connection.execute(PAGE, asked)
-    keys = ("uid", "framework", "runs", "points", "first_seen", "last_seen")
-    return {"workloads": [dict(zip(keys, row)) for row in rows], "total_count": total}
+    """Answer `Store.workloads`; framework, runs and pods are looked up for the page alone."""
+    asked = {**like(search), **quiet(now, since), "limit": limit, "offset": offset}
+    chosen = f"({SEARCH}) AND {WITH_SILENT}" if silent else SEARCH
+    (total,) = connection.execute(f"SELECT count(*) FROM workload WHERE {chosen}", asked).fetchone()
+    rows = connection.execute(PAGE.format(chosen=chosen), asked)
+    return {"workloads": [dict(zip(WORKLOAD, row)) for row in rows], "total_count": total}
 
 
 def like(search: str) -> dict[str, str]:

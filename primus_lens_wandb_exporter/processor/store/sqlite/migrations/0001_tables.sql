@@ -65,7 +65,9 @@ CREATE TABLE pod_run (
     PRIMARY KEY (run, pod_uid, pod_name)
 ) WITHOUT ROWID;
 CREATE INDEX pod_run_by_name ON pod_run (workload, pod_name, pod_uid);
-CREATE INDEX pod_run_open ON pod_run (workload, last_seen) WHERE ended IS NULL OR ended < began;
+-- Holds all by which the silent are told from the many that are well.
+CREATE INDEX pod_run_open ON pod_run (workload, last_seen, began, ended, described)
+    WHERE ended IS NULL OR ended < began;
 
 CREATE TABLE series (
     id INTEGER PRIMARY KEY,
