@@ -13,7 +13,7 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
@@ -22,11 +22,12 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class Count(NamedTuple):
-    """What is counted elsewhere."""
+    """What is counted elsewhere; what reads None is not shown."""
 
     name: str
     help: str
-    read: Callable[[], float]
+    read: Callable[[], float | None]
+    falls: bool = False  # a gauge
 
 
 class Meters:
@@ -73,4 +74,7 @@ class _Counts(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for count in self._counts:
-            yield CounterMetricFamily(_PREFIX + count.name, count.help, count.read())
+            value = count.read()
+            if value is not None:
+                family = GaugeMetricFamily if count.falls else CounterMetricFamily
+                yield family(_PREFIX + count.name, count.help, value)

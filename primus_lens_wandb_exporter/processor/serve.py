@@ -21,6 +21,7 @@ from .connections import Crowd, allow_files
 from .log import Log, LogHandler
 from .meters import Count
 from .settings import Settings
+from .silence import SilentPods
 from .store import StoreError
 from .store.location import open_store, show
 from .store.writer import Writer
@@ -63,9 +64,11 @@ def _serve(settings: Settings, log: Log) -> int:
     writer = Writer(store, settings.queue)
     try:
         crowd = Crowd(settings.connections, settings.body_timeout)
+        silent = SilentPods(store)
         counts = (
             Count("log_lines_dropped", "Lines of the log that were not written.", lambda: log.dropped),
             Count("connections_dismissed", "Too many, or too slow.", lambda: crowd.dismissed),
+            Count("silent_pods", "Pods that went quiet.", lambda: silent.count, falls=True),
         )
         local = _is_loopback(listener.getsockname()[0])
         app = make_app(settings, writer, store, log.write, counts, local=local)
@@ -75,6 +78,7 @@ def _serve(settings: Settings, log: Log) -> int:
         upkeep = Upkeep(settings, writer, store, log.write)
         server.run(sockets=[listener])
         upkeep.stop()
+        silent.stop()
         store.stop_answering()
         left = server.stopped + settings.shutdown_timeout - time.monotonic()
         if not writer.close(max(left, _LAST_COMMIT)):
