@@ -14,11 +14,11 @@ define install
 echo "installing $(1)"; $(BIN)/python -m pip install -qq $(1) || $(BIN)/python -m pip install -qq $(1)
 endef
 
-.PHONY: help demo test lint bench matrix clean
+.PHONY: help demo test lint bench bench-fleet matrix clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(VENV)/.demo ## train unchanged, show what our processor stored (KEEP=1: leave its page open)
 	@$(BIN)/python -m examples.demo $(if $(KEEP),--keep)
@@ -35,6 +35,9 @@ bench: $(VENV)/.test ## measure the budgets
 	@status=0; for module in benchmarks benchmarks.processor benchmarks.processor.page; do \
 		$(BIN)/python -m $$module || status=1; \
 	done; exit $$status
+
+bench-fleet: $(VENV)/.test ## measure a fleet of 10 000 exporters
+	@$(BIN)/python -m benchmarks.fleet
 
 matrix: $(VENV)/.matrix ## run the tests on every Python found, and on old releases of wandb
 	@$(BIN)/python -m nox --no-error-on-missing-interpreters

@@ -1,0 +1,1 @@
+"""A fleet of training pods and the processor they report to: `python -m benchmarks.fleet`."""

@@ -1,0 +1,78 @@
+"""A small one of the fleets that are measured: many exporters, and a processor that goes away."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from benchmarks.fleet.fleet import fleet
+from benchmarks.fleet.ledger import balance
+from benchmarks.fleet.pod import ANSWERED, job_of, run_of, workload_of
+from benchmarks.fleet.replicas import replicas
+from primus_lens_wandb_exporter.processor.store import Delivery, Stored
+from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
+
+from .support.postgres import MISSING, postgres_server
+
+PODS = 50
+IN_A_HURRY = 0.05  # of the time between two log calls that a job would take
+ENOUGH = 60.0  # seconds
+
+
+def test_a_fleet_whose_processor_goes_away_and_comes_back_loses_and_doubles_nothing(
+    tmp_path: Path,
+) -> None:
+    database = str(tmp_path / "fleet.db")
+    with replicas(tmp_path, [database]) as (processor,):
+        with fleet(tmp_path, PODS, [f"{processor.url}/api/v1"]) as pods:
+            pods.pace(IN_A_HURRY)
+            pods.grow(PODS // 2, 0.5)
+            assert processor.end() == 0
+            pods.grow(PODS, 0.5)
+            processor.start()
+            assert processor.end(signal.SIGKILL) == -signal.SIGKILL
+            processor.start()
+            pods.rest(ENOUGH)
+            logbook = pods.end()
+        assert processor.end() == 0
+    assert len(logbook.pods) == PODS
+    assert {request.pod for request in logbook.requests if request.answer != ANSWERED}
+    ledger = balance(database, logbook.pods)
+    assert ledger.logged == ledger.stored > 0
+    assert ledger == ledger._replace(missing=0, doubled=0, dropped={}, unannounced=0, unended=0)
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_a_fleet_of_two_processors_on_one_postgresql_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    with postgres_server() as server, server.database() as database:
+        with replicas(tmp_path, [database, database]) as processors:
+            urls = [f"{processor.url}/api/v1" for processor in processors]
+            with fleet(tmp_path, PODS, urls) as pods:
+                pods.pace(IN_A_HURRY)
+                pods.grow(PODS, 1)
+                pods.rest(ENOUGH)
+                logbook = pods.end()
+            assert [processor.end() for processor in processors] == [0, 0]
+        ledger = balance(database, logbook.pods)
+    assert ledger.logged == ledger.stored > 0
+    assert ledger == ledger._replace(missing=0, doubled=0, dropped={}, unannounced=0, unended=0)
+
+
+def test_the_ledger_sees_points_that_are_missing_and_points_that_are_there_twice(tmp_path: Path) -> None:
+    database = str(tmp_path / "fleet.db")
+    store = SqliteStore(Path(database))
+    name = job_of(0).metrics[0]
+    points = [Stored(name, step, time, 0.5) for step, time in ((0, 1), (1, 2), (1, 3))]
+    store.write([Delivery("key", workload_of(0), "wandb", 9, run_of(0), points=points)])
+    store.close()
+    pod = {"number": 0, "calls": 2, "pending": {"metrics": 0}, "dropped": {"metrics": {}}}
+    ledger = balance(database, [pod])
+    metrics = len(job_of(0).metrics)
+    assert (ledger.logged, ledger.stored) == (2 * metrics, 3)
+    assert (ledger.missing, ledger.doubled) == (2 * (metrics - 1), 1)
+    assert (ledger.unannounced, ledger.unended) == (1, 1)
+    lossy = {**pod, "dropped": {"metrics": {"queue_full": ledger.missing}}}
+    assert balance(database, [lossy]).missing == 0
+    assert balance(database, []).doubled == 3
