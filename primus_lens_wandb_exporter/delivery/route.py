@@ -78,9 +78,8 @@ class Route:
 
     def _back_off(self, outcome: Outcome) -> None:
         self.unreachable = outcome.unreachable
-        if outcome.retry_after is not None:
-            delay = max(SPACING, min(outcome.retry_after, _LONGEST_RETRY_AFTER))
-        else:  # full jitter, on top of the spacing: pods that failed together come back apart
-            delay = SPACING + _dice.uniform(0.0, min(_LONGEST_BACKOFF, 2.0 ** min(self.failures, 10)))
+        delay = max(SPACING, min(outcome.retry_after or 0.0, _LONGEST_RETRY_AFTER))
+        # Full jitter on top: pods that failed together, or were told the same, come back apart.
+        delay += _dice.uniform(0.0, min(_LONGEST_BACKOFF, 2.0 ** min(self.failures, 10)))
         self.failures += 1
         self._retry_at = monotonic() + delay
