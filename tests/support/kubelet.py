@@ -169,9 +169,9 @@ class Pod:
 class Kubelet:
     """A node: images by name, what pods may refer to, and the network that they are in.
 
-    `hosts` has the address of each name (or names, with spaces) that a cluster's DNS would tell; `network`
-    is the path of a network namespace, as `nsenter --net` takes it; `address` the pods' own. `sizes` limits
-    volumes, in bytes by name.
+    `hosts` has the address of each name (or names, with spaces) that a cluster's DNS would tell;
+    `network` is the path of a network namespace, as `nsenter --net` takes it; `address` the pods' own.
+    `sizes` limits volumes, in bytes by name.
     """
 
     def __init__(
@@ -207,17 +207,9 @@ class Kubelet:
 
     def admit(self, manifest: dict[str, Any]) -> Pod:
         """Return a Pod of a manifest with what a cluster adds to it; nothing runs yet."""
-        manifest = copy.deepcopy(manifest)
         _only(manifest["spec"], _POD_FIELDS)
-        metadata = manifest.setdefault("metadata", {})
-        if "name" not in metadata:
-            metadata["name"] = metadata.pop("generateName", "pod-") + uuid.uuid4().hex[:5]
-        metadata.setdefault("namespace", "default")
-        metadata.setdefault("uid", str(uuid.uuid4()))
-        manifest["spec"].setdefault("nodeName", self.node)
-        manifest["spec"].setdefault("serviceAccountName", "default")
-        manifest["status"] = {"podIP": self.address, "hostIP": self.address}
-        folder = self.folder / metadata["uid"]
+        manifest = scheduled(manifest, self.node, self.address)
+        folder = self.folder / manifest["metadata"]["uid"]
         folder.mkdir(parents=True)
         return Pod(manifest, self, folder)
 
@@ -230,6 +222,22 @@ class Kubelet:
             yield pod
         finally:
             pod.remove()
+
+
+def scheduled(
+    manifest: dict[str, Any], node: str = "node-1", address: str = "127.0.0.1"
+) -> dict[str, Any]:
+    """Return a pod's manifest as a kubelet sees it: with a name, a uid, a node and an address."""
+    manifest = copy.deepcopy(manifest)
+    metadata = manifest.setdefault("metadata", {})
+    if "name" not in metadata:
+        metadata["name"] = metadata.pop("generateName", "pod-") + uuid.uuid4().hex[:5]
+    metadata.setdefault("namespace", "default")
+    metadata.setdefault("uid", str(uuid.uuid4()))
+    manifest["spec"].setdefault("nodeName", node)
+    manifest["spec"].setdefault("serviceAccountName", "default")
+    manifest["status"] = {"podIP": address, "hostIP": address}
+    return manifest
 
 
 def _only(fields: Iterable[str], known: set[str]) -> None:
