@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .settings import Settings
-from .store import SECOND, Store
+from .store import SECOND, Store, Thinned
 from .store.writer import Writer
 
 DAY = 24 * 3600  # seconds
@@ -63,34 +63,39 @@ class Upkeep:
         retain, thin_after = settings.retain, settings.thin_after
         if retain:
             before = now - retain * SECOND
-            self._do("removed {} rows of old workloads", lambda rows: store.forget(before, rows))
+            self._do("removed {} rows of old workloads", lambda rows: _all(store.forget(before, rows)))
         if thin_after:
             old = now - thin_after * SECOND
-            told = "looked at {} points and runs to thin them out"
+            told = "removed {} points of ended runs"
             self._do(told, lambda rows: store.thin(old, settings.thin_to, rows))
         keys = now - KEYS_LAST * SECOND
         changes = now - min(CHANGES_LAST, retain or CHANGES_LAST) * SECOND
-        self._do("", lambda rows: store.prune(keys, changes, rows))
+        self._do("", lambda rows: _all(store.prune(keys, changes, rows)))
 
-    def _do(self, told: str, part: Callable[[int], int]) -> None:
+    def _do(self, told: str, part: Callable[[int], Thinned]) -> None:
         """Do all parts of something, each about as long as `CHORE`, with a rest after it."""
-        done, rows = 0, FIRST
+        removed, rows = 0, FIRST
         begin = time.monotonic()
 
-        def chore() -> tuple[int, float]:
+        def chore() -> tuple[Thinned, float]:
             start = time.monotonic()
             return part(rows), time.monotonic() - start
 
         while not self._stop.is_set():
-            count, seconds = self._writer.run(chore).result()
-            if not count:
+            done, seconds = self._writer.run(chore).result()
+            if not done.looked_at:
                 break
-            done += count
+            removed += done.removed
             rows = _fitting(rows, seconds)
             self._stop.wait(4 * seconds if self._writer.waiting else seconds)
-        if done and told:
+        if removed and told:
             took = time.monotonic() - begin
-            self._log(f"primus-lens-wandb: upkeep {told.format(f'{done:,}')} in {took:.1f} s")
+            self._log(f"primus-lens-wandb: upkeep {told.format(f'{removed:,}')} in {took:.1f} s")
+
+
+def _all(removed: int) -> Thinned:
+    """Return what a part came to that removed all it looked at."""
+    return Thinned(removed, removed)
 
 
 def _fitting(rows: int, seconds: float) -> int:

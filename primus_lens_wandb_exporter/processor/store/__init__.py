@@ -103,6 +103,13 @@ class Position(NamedTuple):
     series: int  # 0 among iterations
 
 
+class Thinned(NamedTuple):
+    """What a part of thinning out came to: points and runs that were looked at, and points removed."""
+
+    looked_at: int
+    removed: int
+
+
 class StoreError(Exception):
     """The database cannot be used: the text says what is wrong, where, and what to do."""
 
@@ -310,9 +317,9 @@ class Store(Protocol):
         has. Changes are left to `prune`.
         """
 
-    def thin(self, before: int, keep: int, rows: int) -> int:
-        """Thin out points of runs that have ended (or crashed) and were not seen since; return how many
-        points and runs were looked at, 0: nothing is left to be done.
+    def thin(self, before: int, keep: int, rows: int) -> Thinned:
+        """Thin out points of runs that have ended (or crashed) and were not seen since; nothing is left
+        to be done when nothing was looked at.
 
         Of each series at most `keep` (at least 16) stay: first, last, lowest and highest of each stretch
         of steps, and where there are few steps, of time. A run that goes on is thinned again later.

@@ -10,7 +10,7 @@ from typing import Callable, TypeVar
 import psycopg
 from psycopg import errors
 
-from .. import Delivery, Full, StoreError
+from .. import Delivery, Full, StoreError, Thinned
 from ..rows import read_in_pages
 from . import upkeep
 from .asking import AT_ONCE, Asking
@@ -51,15 +51,15 @@ class PostgresStore(Asking):
 
     def forget(self, before: int, rows: int) -> int:
         """Remove about `rows` rows of workloads that were not seen since; 0 also while another does."""
-        return self._keep(lambda connection: upkeep.forget(connection, before, rows))
+        return self._keep(lambda connection: upkeep.forget(connection, before, rows), 0)
 
-    def thin(self, before: int, keep: int, rows: int) -> int:
-        """Thin out about `rows` points of ended runs not seen since; 0 also while another does."""
-        return self._keep(lambda connection: upkeep.thin(connection, before, keep, rows))
+    def thin(self, before: int, keep: int, rows: int) -> Thinned:
+        """Thin out about `rows` points of ended runs not seen since; none also while another does."""
+        return self._keep(lambda connection: upkeep.thin(connection, before, keep, rows), Thinned(0, 0))
 
     def prune(self, batches: int, changes: int, rows: int) -> int:
         """Remove about `rows` older keys of batches, and changes; 0 also while another does."""
-        return self._keep(lambda connection: upkeep.prune(connection, batches, changes, rows))
+        return self._keep(lambda connection: upkeep.prune(connection, batches, changes, rows), 0)
 
     def sizes(self) -> dict[str, int]:
         """Return how much there is."""
@@ -123,8 +123,10 @@ class PostgresStore(Asking):
         with self._writing.lend() as connection, connection.transaction():
             return act(connection)
 
-    def _keep(self, act: Callable[[Connection], int]) -> int:
-        return self._change(lambda connection: act(connection) if upkeep.may_keep(connection) else 0)
+    def _keep(self, act: Callable[[Connection], _Result], nothing: _Result) -> _Result:
+        return self._change(
+            lambda connection: act(connection) if upkeep.may_keep(connection) else nothing
+        )
 
     def _trouble(self, error: psycopg.Error) -> Full | StoreError:
         explained = explain(error, self._url)

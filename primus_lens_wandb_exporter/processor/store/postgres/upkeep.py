@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .. import CRASHED_AFTER
+from .. import CRASHED_AFTER, Thinned
 from ..stretches import find_width
 from .opening import KEEPING, LOCK, SCHEMA, Connection
 
@@ -140,7 +140,7 @@ def _count_off(connection: Connection, owner: _Owner, series: int, removed: int)
     )
 
 
-def thin(connection: Connection, before: int, keep: int, rows: int) -> int:
+def thin(connection: Connection, before: int, keep: int, rows: int) -> Thinned:
     """Do a part of `Store.thin`: of one long series, and look at the short ones before it."""
     stretches = max(4, keep // 4)
     moment = {"before": before, "crashed": before - CRASHED_AFTER}
@@ -152,16 +152,17 @@ def thin(connection: Connection, before: int, keep: int, rows: int) -> int:
         owner = _Owner(*run)
         series = connection.execute(LONG, (owner.run, 4 * stretches)).fetchone()
         if series:
-            return looked_at + _thin_series(connection, owner, series, stretches, rows)
+            part = _thin_series(connection, owner, series, stretches, rows)
+            return Thinned(looked_at + part.looked_at, part.removed)
         looked_at += 1
         connection.execute("UPDATE run SET thinned = last_seen WHERE id = %s", (owner.run,))
-    return looked_at
+    return Thinned(looked_at, 0)
 
 
 def _thin_series(
     connection: Connection, owner: _Owner, series: tuple[Any, ...], stretches: int, rows: int
-) -> int:
-    """Thin out the begin of a series, `rows` points behind those that may have been; return how many."""
+) -> Thinned:
+    """Thin out the begin of a series, `rows` points behind those that may have been."""
     number, count, first, last, begin, end = series
     limit = 4 * stretches + rows
     periods = stretches // (last - first + 1)  # of each step, where there are few: by time
@@ -175,7 +176,7 @@ def _thin_series(
         },
     ).rowcount
     _count_off(connection, owner, number, removed)
-    return int(min(limit, count))
+    return Thinned(min(limit, count), removed)
 
 
 def prune(connection: Connection, batches: int, changes: int, rows: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .. import Delivery, Full, StoreError
+from .. import Delivery, Full, StoreError, Thinned
 from ..rows import read_in_pages
 from . import upkeep
 from .asking import Asking
@@ -46,7 +46,7 @@ class SqliteStore(Asking):
         with self._changing() as connection:
             return upkeep.forget(connection, before, rows)
 
-    def thin(self, before: int, keep: int, rows: int) -> int:
+    def thin(self, before: int, keep: int, rows: int) -> Thinned:
         """Thin out about `rows` points of ended runs not seen since. For the thread that writes."""
         with self._changing() as connection:
             return upkeep.thin(connection, before, keep, rows)

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from .. import CRASHED_AFTER
+from .. import CRASHED_AFTER, Thinned
 from ..stretches import find_width
 from .opening import connect
 
@@ -118,7 +118,7 @@ def _count_off(connection: sqlite3.Connection, owner: _Owner, series: int, remov
     )
 
 
-def thin(connection: sqlite3.Connection, before: int, keep: int, rows: int) -> int:
+def thin(connection: sqlite3.Connection, before: int, keep: int, rows: int) -> Thinned:
     """Do a part of `Store.thin`: of one long series, and look at the short ones before it."""
     stretches = max(4, keep // 4)
     moment = {"before": before, "crashed": before - CRASHED_AFTER}
@@ -130,10 +130,11 @@ def thin(connection: sqlite3.Connection, before: int, keep: int, rows: int) -> i
         owner = _Owner(*run)
         series = connection.execute(LONG, (owner.run, 4 * stretches)).fetchone()
         if series:
-            return looked_at + _thin_series(connection, owner, series, stretches, rows)
+            part = _thin_series(connection, owner, series, stretches, rows)
+            return Thinned(looked_at + part.looked_at, part.removed)
         looked_at += 1
         connection.execute("UPDATE run SET thinned = last_seen WHERE id = ?", (owner.run,))
-    return looked_at
+    return Thinned(looked_at, 0)
 
 
 def _thin_series(
@@ -142,8 +143,8 @@ def _thin_series(
     series: tuple[int, int, int, int, int, int],
     stretches: int,
     rows: int,
-) -> int:
-    """Thin out the begin of a series, `rows` points behind those that may have been; return how many."""
+) -> Thinned:
+    """Thin out the begin of a series, `rows` points behind those that may have been."""
     number, count, first, last, begin, end = series
     limit = 4 * stretches + rows
     width = find_width(last - first, stretches)
@@ -158,7 +159,7 @@ def _thin_series(
         },
     ).rowcount
     _count_off(connection, owner, number, removed)
-    return min(limit, count)
+    return Thinned(min(limit, count), removed)
 
 
 def prune(connection: sqlite3.Connection, batches: int, changes: int, rows: int) -> int:
