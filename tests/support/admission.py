@@ -87,11 +87,8 @@ class Policy:
 
     def patch(self, pod: Document, mutation: Document) -> list[Document]:
         """Return the operations that a mutation makes of a pod."""
-        given: Document = {"object": decoded(pod), "params": self._parameters()}
-        types = {}
-        for variable in self.spec["variables"]:
-            name = f"variables.{variable['name']}"
-            types[name], given[name] = evaluate(variable["expression"], given, types)
+        given = {"object": decoded(pod), "params": self._parameters()}
+        given, types = _with_variables(given, self.spec["variables"])
         kind, operations = evaluate(mutation["expression"], given, types, constructs=True)
         if kind != "LIST<JSONPatch>":
             raise Refused(f"a mutation is a list of JSONPatch, not {kind}")
@@ -105,6 +102,44 @@ class Policy:
         if wanted["parameterNotFoundAction"] == "Allow":
             return None
         raise Refused("there are no parameters")
+
+
+def complaints(documents: Sequence[Document], params: Document) -> list[str]:
+    """Return what the ValidatingAdmissionPolicy among the documents says against a ConfigMap."""
+    kinds = {document["kind"]: document for document in documents}
+    spec = kinds["ValidatingAdmissionPolicy"]["spec"]
+    binding = kinds["ValidatingAdmissionPolicyBinding"]["spec"]
+    _only(spec, "failurePolicy matchConstraints variables validations")
+    _only(spec["matchConstraints"], "matchPolicy objectSelector resourceRules")
+    assert binding == {
+        "policyName": kinds["ValidatingAdmissionPolicy"]["metadata"]["name"],
+        "validationActions": ["Deny"],
+    }
+    if not _selects(spec["matchConstraints"]["objectSelector"], params["metadata"].get("labels", {})):
+        return []
+    given, types = _with_variables({"object": params}, spec["variables"])
+    found = []
+    for validation in spec["validations"]:
+        _only(validation, "expression message messageExpression")
+        kind, value = evaluate(validation["expression"], given, types)
+        if kind != "BOOL":
+            raise Refused(f"{validation['expression']} is {kind}, not a boolean")
+        if not value and "message" in validation:
+            found.append(validation["message"])
+        elif not value:
+            kind, message = evaluate(validation["messageExpression"], given, types)
+            assert kind == "STRING"
+            found.append(message)
+    return found
+
+
+def _with_variables(given: Document, variables: Sequence[Document]) -> tuple[Document, dict[str, str]]:
+    types: dict[str, str] = {}
+    for variable in variables:
+        name = f"variables.{variable['name']}"
+        types[name], value = evaluate(variable["expression"], given, types)
+        given = {**given, name: value}
+    return given, types
 
 
 def _asks_for_pods(rule: Document) -> bool:

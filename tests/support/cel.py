@@ -8,6 +8,7 @@ Source: k8s.io/apiserver, pkg/cel/environment and pkg/admission/plugin/cel.
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -83,12 +84,16 @@ def _json(value: Any) -> Any:
 
 
 def _library() -> Any:
-    """Return what we use of Kubernetes' functions of lists, which CEL itself has not."""
+    """Return what we use of Kubernetes' functions, which CEL itself has not."""
     items, item, text, number = cel.Type.LIST, cel.Type.DYN, cel.Type.STRING, cel.Type.INT
 
     def declare(name: str, parameters: list[Any], result: Any, function: Any) -> Any:
         overload = cel.Overload(
-            f"list_{name}", result, parameters=parameters, is_member=True, impl=function
+            f"our_{name}",
+            result,
+            parameters=parameters,
+            is_member=len(parameters) > 1,
+            impl=function,
         )
         return cel.FunctionDecl(name, [overload])
 
@@ -101,9 +106,13 @@ def _library() -> Any:
     def join(parts: list[str], separator: str) -> str:
         return separator.join(parts)
 
+    def is_quantity(given: str) -> bool:
+        return bool(re.fullmatch(r"[+-]?\d+(\.\d*)?([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?", given))
+
     functions = [
         declare("indexOf", [items, item], number, index_of),
         declare("lastIndexOf", [items, item], number, last_index_of),
         declare("join", [cel.Type.List(text), text], text, join),
+        declare("isQuantity", [text], cel.Type.BOOL, is_quantity),
     ]
     return cel.CelExtension("kubernetes", functions)

@@ -1,0 +1,60 @@
+"""Parameters of the policy that make no sense are refused when they are applied, by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from ..support.admission import Document, complaints
+from ..support.manifests import K8S, render
+from ..support.policy_samples import policy
+
+
+def refused(params: Document) -> list[str]:
+    return complaints(render(K8S / "policy"), params)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"image": "registry.example.com/primus-lens/injector@sha256:0", "pods": "all"},
+        {"cpu": "1", "memory": "1.5Gi", "user": None},
+        {"cpu": None, "memory": None, "pods": None, "workload_key": None, "settings": None},
+    ],
+)
+def test_parameters_that_make_sense_are_taken(data: dict[str, str | None]) -> None:
+    params = policy(**data).params
+    assert params is not None
+    assert refused(params) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        ({"image": None}, "image: missing"),
+        ({"api_base_url": "processor:8080"}, "api-base-url: no URL"),
+        ({"pods": "gpus"}, "pods: gpu or all"),
+        ({"gpu_resources": None}, "gpu-resources: missing"),
+        ({"user": "root"}, "user: no number"),
+        ({"user": "0"}, "user: no number"),
+        ({"memory": "64 MiB"}, "cpu, memory: no quantity"),
+        ({"gpu_resource": "amd"}, "gpu-resource: unknown; known are image, api-base-url, "),
+    ],
+)
+def test_parameters_are_refused_by_name(data: dict[str, str | None], complaint: str) -> None:
+    params = policy(**data).params
+    assert params is not None
+    (said,) = refused(params)
+    assert said.startswith(complaint)
+
+
+def test_no_other_config_map_is_looked_at() -> None:
+    assert refused({"metadata": {"name": "other"}, "data": {"anything": "goes"}}) == []
+
+
+def test_what_the_policy_reads_is_what_its_parameters_may_be() -> None:
+    documents = render(K8S / "policy")
+    (params,) = [document for document in documents if document["kind"] == "ConfigMap"]
+    for key in params["data"]:
+        assert key in str([each["spec"] for each in documents if each["kind"].startswith("Mutating")])
+        assert refused({**params, "data": {**params["data"], f"{key}s": ""}}) != []
