@@ -102,10 +102,10 @@ class Settings:
     )
     connections: int = _setting(
         "CONNECTIONS",
-        1024,
+        16_384,
         _positive_int,
-        "Connections at once, half of them streams at most; "
-        "for one more, that which has been idle for longest is closed.",
+        "Connections at once, half of them streams at most; each pod keeps one. "
+        "For one more, that which has been idle for longest is closed.",
     )
     body_timeout: float = _setting(
         "BODY_TIMEOUT",

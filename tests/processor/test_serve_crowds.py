@@ -9,6 +9,10 @@ import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import pytest
+
+from primus_lens_wandb_exporter.processor.connections import allow_files
+
 from ..support.senders import begin, connect, encoded, plug, post
 from ..support.served import Server, serve_environ, served
 
@@ -55,6 +59,19 @@ def test_who_listens_leaves_connections_to_who_sends(tmp_path: Path) -> None:
             assert [answer.status for answer in answers] == [200] * 4 + [429] * 3
             sending = begin(server, encoded(0), whole=True)
             assert sending.getresponse().status == 200
+        assert server.stop() == 0
+
+
+def test_a_fleet_may_keep_its_connections(tmp_path: Path) -> None:
+    fleet = 1200  # by default
+    if allow_files(fleet) < fleet:
+        pytest.skip("needs more open files: ulimit -Hn")
+    with served(tmp_path) as server, ExitStack() as stack:
+        for _ in range(fleet):
+            kept = stack.enter_context(closing(connect(server)))
+            kept.request("GET", "/health")
+            assert kept.getresponse().read()
+        assert counted(server, "primus_lens_processor_connections_dismissed_total") == 0
         assert server.stop() == 0
 
 
