@@ -10,7 +10,7 @@ from .redaction import safe_text
 
 _LONGEST = 1024  # characters of one value
 
-_ALLOWED_BY_SOURCE = {
+ALLOWED_BY_SOURCE = {
     "frameworks": """
         FRAMEWORK TRAINING_FRAMEWORK
         PRIMUS_CONFIG PRIMUS_VERSION PRIMUS_BACKEND
@@ -55,7 +55,7 @@ _ALLOWED_BY_SOURCE = {
     """,
 }
 
-ALLOWED = frozenset(name for names in _ALLOWED_BY_SOURCE.values() for name in names.split())
+ALLOWED = frozenset(name for names in ALLOWED_BY_SOURCE.values() for name in names.split())
 
 
 def collect(probe: Probe) -> dict[str, str]:
