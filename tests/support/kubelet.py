@@ -98,7 +98,8 @@ class Pod:
         return Spec(
             image=image,
             command=words,
-            environ={**image.environ, "HOSTNAME": hostname, **environ},
+            # runc gives a user whom /etc/passwd does not know this home.
+            environ={"HOME": "/", **image.environ, "HOSTNAME": hostname, **environ},
             user=user,
             group=security.get("runAsGroup", 0),
             groups=[*groups, *security.get("supplementalGroups", [])],

@@ -10,7 +10,11 @@ from .manifests import Document
 
 def container(**more: Any) -> Document:
     """Return a training container, as restricted as can be; `env` is added to its own."""
-    env = [{"name": "WANDB_MODE", "value": "offline"}, {"name": "WANDB_DIR", "value": "/tmp"}]
+    env = [
+        {"name": "WANDB_MODE", "value": "offline"},
+        {"name": "WANDB_DIR", "value": "/tmp"},
+        {"name": "WANDB_CACHE_DIR", "value": "/tmp"},
+    ]
     return {
         "name": "train",
         "image": "registry.example.com/team/training:1",

@@ -1,0 +1,33 @@
+"""Fixtures: images that pods are run from, and a node with a processor where the manifests say it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..support.image import Image, injector, python_without_us
+from ..support.one_node import OneNode, one_node
+
+
+@pytest.fixture(scope="session")
+def training_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """The image of a team: a Python with wandb, and nothing of ours."""
+    return python_without_us(tmp_path_factory.mktemp("image") / "venv")
+
+
+@pytest.fixture(scope="session")
+def injector_image(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Image:
+    """The image of the init container."""
+    return injector(tmp_path_factory.mktemp("image") / "venv", wheel)
+
+
+@pytest.fixture(scope="module")
+def node(
+    tmp_path_factory: pytest.TempPathFactory, training_image: Image, injector_image: Image
+) -> Iterator[OneNode]:
+    """A node of a cluster that has a processor."""
+    images = {"training": training_image, "primus-lens-wandb-injector": injector_image}
+    with one_node(tmp_path_factory.mktemp("n"), images) as node:
+        yield node
