@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import compileall
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,8 @@ from .table import Row
 from .workshop import HOOK_FOLDER, REPOSITORY, Workshop
 
 TITLE = "Start-up of `python -c pass`, our wheel in a bare venv"
+
+PLAIN_PYTHON = Path(getattr(sys, "_base_executable", sys.executable))  # the one a venv is made from
 
 _ROUNDS = 200
 _PEER_ROUNDS = 9
@@ -44,15 +47,18 @@ class _Starter:
         site_packages = next(workshop.installed.parent.parent.glob("lib/*/site-packages"))
         self._line = site_packages / "primus_lens_wandb_exporter.pth"
         self._aside = self._line.with_suffix(".aside")
-        self.injected = site_packages / "primus_lens_wandb_exporter" / "sitecustomize"
+        self.injected = inject(workshop, self.python)
+        self.no_bytecode = copy_without_bytecode(self.injected, workshop.folder / "no-bytecode")
         self.empty = workshop.folder / "empty"
         self.empty.mkdir()
         self._environ = workshop.environ
 
-    def start(self, *, line: bool = False, folder: Path | None = None) -> _Start:
+    def start(
+        self, *, line: bool = False, folder: Path | None = None, python: Path | None = None
+    ) -> _Start:
         self._place(line)
         environ = {**self._environ, "PYTHONPATH": str(folder)} if folder else self._environ
-        return time_start([str(self.python), "-c", "pass"], environ)
+        return time_start([str(python or self.python), "-c", "pass"], environ)
 
     def modules(self, *, line: bool) -> set[str]:
         self._place(line)
@@ -64,6 +70,20 @@ class _Starter:
             self._aside.rename(self._line)
         elif not line and self._line.exists():
             self._line.rename(self._aside)
+
+
+def inject(workshop: Workshop, python: Path) -> Path:
+    """Fill a folder from an environment's wheel."""
+    folder = workshop.folder / "injected"
+    command = [str(python), "-m", "primus_lens_wandb_exporter", "inject", str(folder)]
+    subprocess.run(command, env=workshop.environ, check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def copy_without_bytecode(folder: Path, copy: Path) -> Path:
+    """Copy a folder as it would be if every Python had to compile what it reads."""
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
 
 
 def time_start(command: list[str], environ: Mapping[str, str]) -> _Start:
@@ -84,7 +104,11 @@ def measure(workshop: Workshop) -> Iterator[Row]:
         "without": starter.start,
         "line": lambda: starter.start(line=True),
         "injected": lambda: starter.start(folder=starter.injected),
+        "no bytecode": lambda: starter.start(folder=starter.no_bytecode),
         "empty": lambda: starter.start(folder=starter.empty),
+        # It looks for a `usercustomize`, too, as no virtual environment does.
+        "plain": lambda: starter.start(folder=starter.injected, python=PLAIN_PYTHON),
+        "plain, empty": lambda: starter.start(folder=starter.empty, python=PLAIN_PYTHON),
     }
     interleave(3, variants)  # fills the page cache
     starts = interleave(_ROUNDS, variants)
@@ -95,34 +119,43 @@ def measure(workshop: Workshop) -> Iterator[Row]:
 
     yield Row("`.pth` line, elapsed", more("line", "wall"), "ms", 0.5)
     yield Row("`.pth` line, CPU", more("line", "cpu"), "ms", 0.5)
-    yield Row(
-        "injected, over any folder on PYTHONPATH, elapsed", more("injected", "wall", "empty"), "ms", 0.5
-    )
-    yield Row(
-        "injected, over any folder on PYTHONPATH, CPU", more("injected", "cpu", "empty"), "ms", 0.5
-    )
+    over = "over any folder on PYTHONPATH"
+    yield Row(f"injected, {over}, elapsed", more("injected", "wall", "empty"), "ms", 0.5)
+    yield Row(f"injected, {over}, CPU", more("injected", "cpu", "empty"), "ms", 0.5)
+    yield Row("… outside a venv, elapsed", more("plain", "wall", "plain, empty"), "ms", 0.5)
+    yield Row("… outside a venv, CPU", more("plain", "cpu", "plain, empty"), "ms", 0.5)
+    yield Row("… without its bytecode, elapsed", more("no bytecode", "wall", "empty"), "ms")
     yield Row("an empty folder on PYTHONPATH, elapsed", more("empty", "wall"), "ms", peer=True)
     extra = starter.modules(line=True) - starter.modules(line=False)
     surplus = len(extra - _ALLOWED)
     yield Row("modules beyond our own entry files", Figure(surplus, surplus, surplus, 1), "", 0)
     yield Row(f"    loaded: {', '.join(sorted(extra))}", None)
-    yield from _with_wandb(workshop)
+    yield from _with_wandb(workshop, starter)
     yield from _peers(workshop)
 
 
-def _with_wandb(workshop: Workshop) -> Iterator[Row]:
+def _with_wandb(workshop: Workshop, starter: _Starter) -> Iterator[Row]:
     """All that the worker needs is loaded then, so that it never holds the GIL for an import."""
     compileall.compile_dir(str(REPOSITORY / "primus_lens_wandb_exporter"), quiet=2)  # as pip does
     command = [sys.executable, "-c", "import wandb"]
-    hooked = {**workshop.environ, "PYTHONPATH": str(HOOK_FOLDER), HOOK_SWITCH: "true"}
+
+    def start(folder: Path, hooked: str = "true") -> _Start:
+        environ = {**workshop.environ, "PYTHONPATH": str(folder), HOOK_SWITCH: hooked}
+        return time_start(command, environ)
+
     variants = {
-        "with": lambda: time_start(command, hooked),
-        "without": lambda: time_start(command, {**hooked, HOOK_SWITCH: "false"}),
+        "without": lambda: start(HOOK_FOLDER, "false"),
+        "with": lambda: start(HOOK_FOLDER),
+        "injected": lambda: start(starter.injected),
+        "without its bytecode": lambda: start(starter.no_bytecode),
     }
     interleave(1, variants)
     starts = interleave(_WANDB_ROUNDS, variants)
-    walls = ([start.wall for start in starts[name]] for name in ("with", "without"))
-    yield Row("`import wandb`, elapsed", added(*walls), "ms")
+    for name in ("with", "injected", "without its bytecode"):
+        label = "`import wandb`" if name == "with" else f"… {name}"
+        for clock, unit in (("wall", "elapsed"), ("cpu", "CPU")):
+            sides = ([getattr(start, clock) for start in starts[side]] for side in (name, "without"))
+            yield Row(f"{label}, {unit}", added(*sides), "ms")
 
 
 def _peers(workshop: Workshop) -> Iterator[Row]:
