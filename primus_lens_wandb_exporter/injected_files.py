@@ -9,11 +9,18 @@ from hashlib import sha256
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
+from . import __version__
 from .run_command import ENTRY_FILES, hook_folder
 
 PACKAGE = "primus_lens_wandb_exporter"
 CACHE = "__pycache__"
 SUMS = f"{PACKAGE}/SHA256SUMS"
+
+# OpenTelemetry's `sitecustomize` runs no other, but what installed packages give it to run first. Ours is
+# one only where this folder is on the path, too: it would stand in everybody's `pip freeze`.
+_BESIDE_OPENTELEMETRY = f"{PACKAGE}/for-opentelemetry/{PACKAGE}.dist-info"
+_METADATA = f"Metadata-Version: 2.1\nName: primus-lens-wandb-exporter\nVersion: {__version__}\n"
+_ENTRY_POINTS = f"[opentelemetry_pre_instrument]\n{PACKAGE} = _{PACKAGE}:start\n"
 
 _LEFT_OUT = ("processor", "sitecustomize", CACHE)  # the first is a program of its own, with needs
 _HASHED, _UNCHECKED = 0b1, 0b01  # PEP 552: flags in the second word of a .pyc
@@ -28,7 +35,10 @@ def collect() -> dict[str, bytes]:
     Raises:
         FileNotFoundError: the installation is incomplete.
     """
-    files: dict[str, bytes] = {}
+    files = {
+        f"{_BESIDE_OPENTELEMETRY}/METADATA": _METADATA.encode(),
+        f"{_BESIDE_OPENTELEMETRY}/entry_points.txt": _ENTRY_POINTS.encode(),
+    }
     for name, source in _sources():
         data = source.read_bytes()
         files[name] = data

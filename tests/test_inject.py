@@ -16,6 +16,8 @@ from .support.injection import contents, inject, injected
 from .support.installation import COUNT_FINDERS, PACKAGE, Environment, pip
 from .support.scripts import REPOSITORY
 
+METADATA = f"{PACKAGE}/for-opentelemetry/{PACKAGE}.dist-info"
+
 
 @pytest.fixture
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Environment:
@@ -47,7 +49,14 @@ def test_all_of_the_package_is_there_but_the_processor(tmp_path: Path) -> None:
         if path.is_file() and "__pycache__" not in path.parts and "processor" not in path.parts
     }
     entries = {f"_{PACKAGE}.py", "sitecustomize.py", "usercustomize.py"}
-    assert there == package | entries | {f"{PACKAGE}/SHA256SUMS"}
+    made = {f"{PACKAGE}/SHA256SUMS", f"{METADATA}/METADATA", f"{METADATA}/entry_points.txt"}
+    assert there == package | entries | made
+
+
+def test_it_is_no_installed_package(bare: Environment, tmp_path: Path) -> None:
+    """It would stand in every list of requirements, W&B's among them."""
+    code = "from importlib.metadata import distributions; print([*distributions()])"
+    assert bare.run(code, pythonpath=injected(tmp_path)).stdout == "[]\n"
 
 
 def test_each_source_has_its_bytecode(tmp_path: Path) -> None:

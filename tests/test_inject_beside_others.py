@@ -101,10 +101,18 @@ PACKAGES = [entry for entry in sys.path if entry.endswith("-packages")]
 
 
 def test_opentelemetry_in_front(folder: Path) -> None:
-    """In a virtual environment, which has no `usercustomize`, nothing of ours would run."""
+    """We run as `usercustomize`."""
     pythonpath = path(OTEL, folder, *PACKAGES)
     finished = run_python(PLAIN_PYTHON, WHO_RAN, pythonpath=pythonpath, environ=SILENT)
     assert (finished.stdout, finished.stderr) == ("1\n\nOpenTelemetry\n", "")
+
+
+def test_opentelemetry_in_front_in_a_virtual_environment(folder: Path, without_us: Environment) -> None:
+    """There is no `usercustomize`; OpenTelemetry itself runs us where a second folder tells it to."""
+    second = folder / "primus_lens_wandb_exporter" / "for-opentelemetry"
+    for ours, armed in (([folder], 0), ([folder, second], 1)):
+        finished = without_us.run(WHO_RAN, pythonpath=path(OTEL, *ours), environ=SILENT)
+        assert (finished.stdout, finished.stderr) == (f"{armed}\n\nOpenTelemetry\n", "")
 
 
 def test_opentelemetrys_command(folder: Path) -> None:
