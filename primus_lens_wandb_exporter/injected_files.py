@@ -16,8 +16,8 @@ PACKAGE = "primus_lens_wandb_exporter"
 CACHE = "__pycache__"
 SUMS = f"{PACKAGE}/SHA256SUMS"
 
-# OpenTelemetry's `sitecustomize` runs no other, but what installed packages give it to run first. Ours is
-# one only where this folder is on the path, too: it would stand in everybody's `pip freeze`.
+# OpenTelemetry's `sitecustomize` runs no other, but what installed packages give it to run. Ours is one
+# only where this folder is on the path, too: it would stand in everybody's `pip freeze`.
 _BESIDE_OPENTELEMETRY = f"{PACKAGE}/for-opentelemetry/{PACKAGE}.dist-info"
 _METADATA = f"Metadata-Version: 2.1\nName: primus-lens-wandb-exporter\nVersion: {__version__}\n"
 _ENTRY_POINTS = f"[opentelemetry_pre_instrument]\n{PACKAGE} = _{PACKAGE}:start\n"
