@@ -7,9 +7,10 @@ import json
 import re
 import time
 import uuid
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,24 +21,10 @@ from ..support import manifests
 from ..support.delivery import wait_until
 from ..support.image import Image
 from ..support.kubelet import Pod
-from ..support.recorded import recorded_points
+from ..support.logged import INTERVAL, LOG, Row, check_killed, recorded_rows, stored_rows, written_rows
 from ..support.two_nodes import TwoNodes, image_with_us, two_nodes
 
-INTERVAL = 1.0  # seconds: FLUSH_INTERVAL
-Row = tuple[str, int, float]  # metric, step, value
-
-# Every call also goes into a file: W&B's own record lacks the last ones of a process that was killed.
-LOG = """
-import json, os, signal, sys, time
-import wandb
-
-def log(run, record, step, loss):
-    now = time.time()
-    run.log({"loss": loss, "time": now}, step=step)
-    record.write(json.dumps([step, loss, now]) + "\\n")
-"""
-
-# Rank 0 goes on with its run after a restart, the others begin new ones. Rank 3 is killed, once.
+# Rank 0 goes on with its run after a restart, the others begin new ones. `KILLED` is killed, once.
 RANK = """
 import torch, torch.distributed as dist
 
@@ -56,7 +43,7 @@ with open(f"/checkpoints/{run.id}.jsonl", "a", buffering=1) as record:
             with open(checkpoint + ".new", "w") as file:
                 file.write(str(step + 1))
             os.replace(checkpoint + ".new", checkpoint)
-        if rank == 3 and step == 130 and start == [0]:
+        if rank == KILLED and step == 130 and start == [0]:
             print("killed:", run.id, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.02)
@@ -77,9 +64,9 @@ with open("/tmp/record.jsonl", "a", buffering=1) as record:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+def image(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Image:
     """An image with wandb and our wheel; its settings make outages short."""
-    return image_with_us(tmp_path_factory.mktemp("image")).with_env(
+    return image_with_us(tmp_path_factory.mktemp("image"), wheel).with_env(
         WANDB_MODE="offline",
         WANDB_SILENT="true",
         OMP_NUM_THREADS="1",
@@ -95,73 +82,76 @@ def nodes(tmp_path: Path, image: Image) -> Iterator[TwoNodes]:
         yield nodes
 
 
-def stored_rows(nodes: TwoNodes, workload: str) -> Counter[Row]:
-    """Return all points that the processor has of a workload."""
-    found = nodes.get(f"/workloads/{workload}/metrics/data", metrics="all", limit=100_000)
-    assert not found["truncated"]
-    return Counter((row["metric_name"], row["iteration"], row["value"]) for row in found["data"])
+class Training:
+    """The Job with `RANK` on two nodes."""
+
+    def __init__(self, nodes: TwoNodes, killed: int | None = None) -> None:
+        if importlib.util.find_spec("torch") is None:
+            pytest.skip("torch is missing: pip install torch")
+        self.nodes, self.workload = nodes, str(uuid.uuid4())
+        self.records = nodes.claims / "training-checkpoints"
+        documents = manifests.render(manifests.K8S / "job")
+        self.job = nodes.start_job(documents, self.workload, f"KILLED = {killed}\n{LOG}{RANK}")
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Wait until both pods have ended well; return the runs."""
+        ended = [pod.wait(100) for pod in self.job.pods]
+        assert ended == [{"training": 0}] * 2, self.logs
+        return list(self.nodes.get("/runs", workload=self.workload)["runs"])
+
+    @property
+    def logs(self) -> str:
+        """What the pods wrote."""
+        return "".join(pod.logs() for pod in self.job.pods)
+
+    def written(self, *runs: dict[str, Any]) -> Counter[Row]:
+        """Return all points that runs say they have logged."""
+        found = (written_rows(self.records / f"{run['run_id']}.jsonl") for run in runs)
+        return sum(found, Counter[Row]())
 
 
-def written_rows(record: Path) -> Counter[Row]:
-    """Return all points that a script says it has logged."""
-    rows: Counter[Row] = Counter()
-    for line in record.read_text().splitlines():
-        step, loss, now = json.loads(line)
-        rows.update([("loss", step, loss), ("time", step, now)])
-    return rows
+def states(runs: Iterable[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    """Return how many runs of each name have each state."""
+    return Counter((run["name"], run["state"]) for run in runs)
 
 
-def check_killed(stored: Counter[Row], written: Counter[Row]) -> None:
-    """Assert that a killed process lost nothing but what was younger than the interval and a second."""
-    assert not stored - written  # nothing twice
-    moments = {step: value for name, step, value in written if name == "time"}
-    first_lost = min((step for _, step, _ in written - stored), default=max(moments))
-    assert moments[first_lost] > max(moments.values()) - INTERVAL - 1
+FINISHED = Counter({(f"rank-{rank}", "finished"): 1 for rank in range(4)})
 
 
+@pytest.mark.timeout(240)  # torch is imported by six processes, and then by four more
 def test_a_rank_is_killed_and_the_job_goes_on(nodes: TwoNodes) -> None:
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("torch is missing: pip install torch")
-    workload = str(uuid.uuid4())
-    pods = nodes.start_job(manifests.render(manifests.K8S / "job"), workload, LOG + RANK)
-    ended = [pod.wait(100) for pod in pods]
-    logs = "".join(pod.logs() for pod in pods)
-    assert ended == [{"training": 0}] * 2, logs
-    (killed,) = re.findall(r"killed: (\w+)", logs)
-
+    training = Training(nodes, killed=3)
+    runs = training.finish()
     (found,) = nodes.get("/workloads")["workloads"]
-    assert (found["uid"], found["framework"], found["runs"]) == (workload, "pytorch", 7)
-    runs = nodes.get("/runs", workload=workload)["runs"]
-    states = Counter((run["name"], run["state"]) for run in runs if run["run_id"] != killed)
-    assert states == Counter(
-        [(f"rank-{rank}", "finished") for rank in range(4)]
-        + [(f"rank-{rank}", "failed") for rank in (1, 2)]
-    )
+    assert (found["uid"], found["framework"]) == (training.workload, "pytorch")
+    (killed_id,) = re.findall(r"killed: (\w+)", training.logs)
+    (killed,) = [run for run in runs if run["run_id"] == killed_id]
+    others = [run for run in runs if run is not killed]
+    assert states(others) == FINISHED + Counter([("rank-1", "failed"), ("rank-2", "failed")])
     for run in runs:
-        check_place(nodes, pods, run["key"], int(run["name"].removeprefix("rank-")))
+        check_place(nodes, training.job.pods, run["key"], int(run["name"].removeprefix("rank-")))
 
-    folder = nodes.claims / "training-checkpoints"
-    written = {run["run_id"]: written_rows(folder / f"{run['run_id']}.jsonl") for run in runs}
-    recorded = recorded_rows(pods)
+    stored = stored_rows(nodes.get, training.workload)
+    assert not training.written(*others) - stored
+    check_killed(stored - training.written(*others), training.written(killed))
+    recorded = recorded_rows([pod.volumes.path("tmp") for pod in training.job.pods])
     for run in runs:
-        assert not recorded[run["run_id"]] - written[run["run_id"]]
-        if (
-            run["state"] == "finished" and run["run_id"] != workload
-        ):  # whose first attempt did not finish
-            assert recorded[run["run_id"]] == written[run["run_id"]]
-    stored, of_killed = stored_rows(nodes, workload), written.pop(killed)
-    of_others = sum(written.values(), Counter[Row]())
-    assert not of_others - stored
-    check_killed(stored - of_others, of_killed)
+        assert not recorded[run["run_id"]] - training.written(run)
 
 
-def recorded_rows(pods: Sequence[Pod]) -> dict[str, Counter[Row]]:
-    """Return all points in W&B's own record, by run."""
-    rows: defaultdict[str, Counter[Row]] = defaultdict(Counter)
-    for pod in pods:
-        for point in recorded_points(pod.volumes.path("tmp")):
-            rows[point.run_id][point.name, point.step, point.value] += 1
-    return rows
+@pytest.mark.timeout(240)  # torch is imported by six processes, and then by five more
+def test_a_pod_is_told_to_end_and_one_in_its_place_goes_on(nodes: TwoNodes) -> None:
+    """As when a node is drained: `torchrun` is process 1, and passes SIGTERM on."""
+    training = Training(nodes)
+    wait_until((training.records / "step").exists, 60)
+    (ended,) = training.job.pods[1].delete().values()
+    assert ended != 137  # the grace period was long enough
+    training.job.replace(1)
+    runs = training.finish()
+    assert states(runs) == FINISHED + Counter((f"rank-{rank}", "failed") for rank in (1, 2, 3))
+    stored, written = stored_rows(nodes.get, training.workload), training.written(*runs)
+    assert not written - stored
+    assert sum((stored - written).values()) <= 2 * 2  # of a call each that had no time for the file
 
 
 def check_place(nodes: TwoNodes, pods: list[Pod], key: str, rank: int) -> None:
@@ -178,13 +168,13 @@ def check_place(nodes: TwoNodes, pods: list[Pod], key: str, rank: int) -> None:
 def test_a_node_is_cut_off_for_a_while_and_nothing_is_lost(nodes: TwoNodes) -> None:
     pod = nodes.start_pod(manifests.render(manifests.K8S / "pod"), LOG + ENDLESS)
     workload = pod.manifest["metadata"]["uid"]
-    wait_until(lambda: stored_rows(nodes, workload))
+    wait_until(lambda: stored_rows(nodes.get, workload))
     nodes.network.cut(0)
     wait_until(lambda: stats(pod)["errors"])
     nodes.network.mend(0)
     (pod.volumes.path("tmp") / "enough").touch()
     assert pod.wait() == {"training": 0}, pod.logs()
-    assert stored_rows(nodes, workload) == written_rows(pod.volumes.path("tmp") / "record.jsonl")
+    assert stored_rows(nodes.get, workload) == written_rows(pod.volumes.path("tmp") / "record.jsonl")
     assert [run["state"] for run in nodes.get("/runs")["runs"]] == ["finished"]
 
 
@@ -203,7 +193,9 @@ def test_a_node_vanishes_and_its_run_is_called_crashed(nodes: TwoNodes) -> None:
     nodes.network.cut(0)
     pod.containers["training"].kill()
     pod.wait()
-    check_killed(stored_rows(nodes, workload), written_rows(pod.volumes.path("tmp") / "record.jsonl"))
+    check_killed(
+        stored_rows(nodes.get, workload), written_rows(pod.volumes.path("tmp") / "record.jsonl")
+    )
     (run,) = nodes.get("/runs")["runs"]
     assert (run["state"], run["host"], run["ended"]) == ("running", pod.name, None)
 

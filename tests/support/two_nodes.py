@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from . import manifests
 from .image import VENV, Image, python_without_us
-from .installation import build_wheel, pip
-from .job_controller import index_pods, names_of
+from .installation import pip
+from .job_controller import index_pod, index_pods, names_of
 from .kubelet import Kubelet, Pod
 from .nodes import network
 from .served import served
@@ -20,10 +20,10 @@ from .served import served
 _BASE_URL = "PRIMUS_LENS_API_BASE_URL"
 
 
-def image_with_us(folder: Path) -> Image:
+def image_with_us(folder: Path, wheel: Path) -> Image:
     """Make an image whose Python has all that this one has, and our wheel."""
     image = python_without_us(folder / "venv")
-    pip("install", "-q", "--no-deps", build_wheel(folder), python=image.folders[VENV] / "bin" / "python")
+    pip("install", "-q", "--no-deps", wheel, python=image.folders[VENV] / "bin" / "python")
     return image
 
 
@@ -38,18 +38,16 @@ class TwoNodes:
         with hub.inside():
             self.server = stack.enter_context(served(folder, "--host", hub.address, "--port", "8080"))
 
-    def start_job(self, documents: Sequence[dict[str, Any]], uid: str, script: str) -> list[Pod]:
-        """Start the pods of a Job of that uid, a node each, and return those."""
-        job, service = (manifests.find(documents, kind) for kind in ("Job", "Service"))
-        pods = index_pods(job, uid)
-        hosts = {names_of(pod, service): node.address for pod, node in zip(pods, self.network.nodes)}
-        return [self._start(number, pod, script, hosts) for number, pod in enumerate(pods)]
+    def start_job(self, documents: Sequence[dict[str, Any]], uid: str, script: str) -> RunningJob:
+        """Start the pods of a Job of that uid."""
+        return RunningJob(self, documents, uid, script)
 
     def start_pod(self, documents: Sequence[dict[str, Any]], script: str) -> Pod:
         """Start a Pod on the first node."""
-        return self._start(0, manifests.find(documents, "Pod"), script, {})
+        return self.start(0, manifests.find(documents, "Pod"), script, {})
 
-    def _start(self, number: int, pod: dict[str, Any], script: str, hosts: dict[str, str]) -> Pod:
+    def start(self, number: int, pod: dict[str, Any], script: str, hosts: Mapping[str, str]) -> Pod:
+        """Start a Pod on a node; `hosts` are names that it can look up, beside the processor's."""
         node, name = self.network.nodes[number], pod["spec"]["containers"][0]["name"]
         base_url = manifests.env(manifests.container(pod, name))[_BASE_URL]["value"]
         address = urlsplit(base_url)
@@ -72,6 +70,28 @@ class TwoNodes:
         """Ask the processor; returns the data of its answer."""
         with self.network.hub.inside():
             return self.server.get(path, **query)
+
+
+class RunningJob:
+    """The pods of an Indexed Job, each on a node of its own."""
+
+    def __init__(
+        self, nodes: TwoNodes, documents: Sequence[dict[str, Any]], uid: str, script: str
+    ) -> None:
+        self._nodes, self._uid, self._script = nodes, uid, script
+        self._job, service = (manifests.find(documents, kind) for kind in ("Job", "Service"))
+        pods = index_pods(self._job, uid)
+        self._hosts = {
+            names_of(pod, service): node.address for pod, node in zip(pods, nodes.network.nodes)
+        }
+        self.pods = [self._start(index, pod) for index, pod in enumerate(pods)]
+
+    def _start(self, index: int, pod: dict[str, Any]) -> Pod:
+        return self._nodes.start(index, pod, self._script, self._hosts)
+
+    def replace(self, index: int) -> None:
+        """Start a new pod in the place of one that has ended."""
+        self.pods[index] = self._start(index, index_pod(self._job, self._uid, index))
 
 
 @contextmanager
