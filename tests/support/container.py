@@ -81,6 +81,7 @@ class Container:
             self._process.wait()
             raise RuntimeError(f"no container: {self.log}")
         self.pid = int(pid)
+        self._killed = False
 
     @property
     def log(self) -> str:
@@ -90,6 +91,8 @@ class Container:
     def wait(self, timeout: float | None = None) -> int:
         """Return its exit status as a cluster tells it: 128 and the number, where a signal ended it."""
         status = self._process.wait(timeout)
+        if self._killed:  # of which `unshare` 2.38 knows nothing to say
+            return 128 + signal.SIGKILL
         return 128 - status if status < 0 else status
 
     @property
@@ -100,6 +103,7 @@ class Container:
     def kill(self, number: int = signal.SIGKILL) -> None:
         """Send its first process a signal, as a runtime does; from outside SIGKILL ends all of them."""
         if self.running:
+            self._killed = number == signal.SIGKILL
             os.kill(self.pid, number)
 
     def exec(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
