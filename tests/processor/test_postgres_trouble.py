@@ -41,6 +41,20 @@ def test_while_the_server_is_away_nothing_is_answered_and_then_all_is_well_again
         assert store.sources("w") == [{"name": "wandb", "count": 7}]
 
 
+def test_where_the_schema_was_dropped_it_says_what_brings_it_back(
+    postgres: Postgres, database: str
+) -> None:
+    with closing(PostgresStore(database)) as store:
+        postgres.run_sql("DROP SCHEMA primus_lens CASCADE", url=database)
+        for ask in (lambda: store.sources("w"), lambda: store.write([delivery("b")]), store.check):
+            with pytest.raises(
+                StoreError, match="was dropped; start the processors again, which make it"
+            ):
+                ask()
+    with closing(PostgresStore(database)) as store:
+        assert store.write([delivery("b")]) == [True]
+
+
 def test_senders_are_told_to_come_again_while_the_server_is_away(
     postgres: Postgres, database: str, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ ADVICE = (  # of what PostgreSQL says, in its own order
     ("extend file", "make room on the server's disk"),
     ("No space", "make room on the server's disk"),
     ("timeout", "look after the server's load, and who holds its locks"),
+    ('relation "', f"its schema {SCHEMA} was dropped; start the processors again, which make it anew"),
     ("failed", "is the server running, and can this machine reach it?"),
     ("lost", "is the server running, and can this machine reach it?"),
     ("closed", "is the server running, and can this machine reach it?"),
@@ -88,7 +89,8 @@ def open_database(url: str) -> dict[str, Any]:
 
 def explain(error: psycopg.Error, url: str) -> StoreError:
     """Return the error that tells an operator what to do."""
-    text = LIBPQ_ASKS.sub("", " ".join(str(error).split())) or type(error).__name__
+    said = error.diag.message_primary or str(error)  # without the statement, where the server says it
+    text = LIBPQ_ASKS.sub("", " ".join(said.split())) or type(error).__name__
     advice = next((advice for word, advice in ADVICE if word in text), "look after the server")
     return StoreError(f"cannot use the database {show(url)}: {text}; {advice}")
 
