@@ -52,7 +52,7 @@ def selectors(node: Any) -> Iterator[promql_parser.VectorSelector]:
 
 @pytest.fixture(scope="module")
 def served_names(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """The metrics of a server, which counts more than the application, once it has counted silent pods."""
+    """The metrics of a server, which counts more than the application, silent pods among them."""
 
     def names() -> set[str]:
         text = httpx.get(f"{server.url}/metrics", trust_env=False).text

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 
-from ..support.bodies import metrics, point
 from ..support.container_env import ConfigError
 from ..support.delivery import wait_until
 from ..support.image import Image
 from ..support.manifests import Document, container
-from ..support.nodes import Namespace, Network, network
-from ..support.postgres import MISSING, QUICK, Postgres, postgres_server
+from ..support.nodes import Network, network
+from ..support.postgres import MISSING, QUICK, Postgres, ask_postgres, postgres_server
 from ..support.replicas import Replica, overlay, processor_image, processor_template, replica
 from ..support.scripts import ScriptRunner, clean_environ
-from ..support.senders import post
+from ..support.senders import Steady
 from ..support.service import Service, service
 
 PASSWORD = "p@ss:w/rd"  # which a URL could not hold as it is
@@ -73,31 +71,6 @@ def secret(postgres: Postgres, nodes: Network) -> Iterator[Document]:
         }
 
 
-class Sender(threading.Thread):
-    """Sends bodies of ten points, each on a connection of its own; nothing is sent twice.
-
-    Attributes:
-        statuses: what it was answered.
-    """
-
-    def __init__(self, number: int, to: Service, node: Namespace) -> None:
-        super().__init__(daemon=True)
-        self.number, self.statuses = number, list[int]()
-        self.enough = threading.Event()
-        self._to, self._node = to, node
-
-    def run(self) -> None:
-        with self._node.inside():
-            while not self.enough.is_set():
-                first = 10 * len(self.statuses)
-                points = [point("sent", 0.5, step) for step in range(first, first + 10)]
-                body = json.dumps(metrics(*points, run_id=f"r{self.number}")).encode()
-                try:
-                    self.statuses.append(post(self._to, body))
-                except (OSError, http.client.HTTPException):
-                    self.statuses.append(0)
-
-
 def roll(old: Replica, balanced: Service) -> dict[str, int]:
     """End a pod as a Deployment does it; what nodes learn of it they learn while it sleeps."""
     (processor,) = old.pod.manifest["spec"]["containers"]
@@ -128,7 +101,7 @@ def test_while_one_of_two_is_rolled_no_request_is_refused_and_every_point_is_the
             "PRIMUS_LENS_API_BASE_URL": f"{balanced.url}/api/v1",
             "PRIMUS_LENS_WANDB_FLUSH_INTERVAL": "1",
         }
-        senders = [Sender(number, balanced, nodes.hub) for number in range(2)]
+        senders = [Steady(number, balanced, nodes.hub) for number in range(2)]
         with nodes.hub.inside():
             training = ScriptRunner(tmp_path, environ).start(TRAINING)
         for sender in senders:
@@ -179,14 +152,27 @@ def test_a_database_that_is_away_restarts_no_pod_and_sends_it_no_requests(
     assert PASSWORD not in log
 
 
-def test_a_certificate_is_where_libpq_looks_for_it(
-    tmp_path: Path, image: Image, nodes: Network, secret: Document
+def test_with_a_certificate_in_the_secret_only_that_server_is_spoken_to(
+    tmp_path: Path, image: Image, nodes: Network, postgres: Postgres, secret: Document
 ) -> None:
+    authority = trustme.CA()
+    postgres.speak_tls(authority.issue_cert(nodes.hub.address))
     documents = overlay(tmp_path, "postgres")
-    secret["stringData"]["ca.crt"] = "a certificate"
-    with replica(tmp_path / "node", documents, image, nodes.nodes[0], secret) as one:
-        read = one.pod.exec("sh", "-c", 'cat "$PGSSLROOTCERT"')
-    assert (read.stdout, read.stderr) == ("a certificate", "")
+    secret["stringData"]["url"] += "?sslmode=verify-full"
+    secret["stringData"]["ca.crt"] = authority.cert_pem.bytes().decode()
+    with replica(tmp_path / "right", documents, image, nodes.nodes[0], secret):
+        uses = ask_postgres(
+            postgres.url(),
+            "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)"
+            " WHERE application_name = 'primus-lens-wandb'",
+        )
+    assert uses == [(True,)]
+    secret["stringData"]["ca.crt"] = trustme.CA().cert_pem.bytes().decode()
+    with (
+        pytest.raises(AssertionError, match="certificate verify failed"),
+        replica(tmp_path / "wrong", documents, image, nodes.nodes[0], secret),
+    ):
+        pass
 
 
 def test_without_its_secret_no_pod_starts(tmp_path: Path, image: Image, nodes: Network) -> None:

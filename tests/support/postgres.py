@@ -12,9 +12,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .delivery import wait_until
+
+if TYPE_CHECKING:
+    from trustme import LeafCert
 
 PROGRAMS = max(glob.glob("/usr/lib/postgresql/1[5-9]/bin"), default="")
 MISSING = "" if PROGRAMS else "needs PostgreSQL: apt-get install postgresql"
@@ -76,6 +79,16 @@ class Postgres:
         """Run statements, each a transaction."""
         for statement in statements:
             ask_postgres(url or self.url(), statement)
+
+    def speak_tls(self, certificate: LeafCert) -> None:
+        """Encrypt connections from now on, for those who want it."""
+        data = self.folder / "data"
+        files = {"server.crt": certificate.cert_chain_pems[0], "server.key": certificate.private_key_pem}
+        for name, pem in files.items():
+            pem.write_to_path(str(data / name))
+            os.chown(data / name, data.stat().st_uid, -1)
+            (data / name).chmod(0o600)
+        self.run_sql("ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()")
 
     def _answers(self) -> bool:
         assert self._process.poll() is None

@@ -85,7 +85,11 @@ class Replica:
 
     def wait_until_ready(self) -> None:
         """Wait as long as a Deployment would for its start."""
-        wait_until(lambda: self.probe("startup") and self.probe("readiness"), 60)
+        process = self.pod.containers["processor"]
+        wait_until(
+            lambda: (self.probe("startup") and self.probe("readiness")) or not process.running, 60
+        )
+        assert process.running
 
 
 @contextmanager

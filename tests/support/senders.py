@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from . import bodies
+from .nodes import Namespace
 
 
 class Addressed(Protocol):
@@ -56,3 +58,28 @@ def post(server: Addressed, body: bytes) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
+
+
+class Steady(threading.Thread):
+    """Sends bodies of ten points, each on a connection of its own; nothing is sent twice.
+
+    Attributes:
+        statuses: what it was answered.
+    """
+
+    def __init__(self, number: int, to: Addressed, node: Namespace) -> None:
+        super().__init__(daemon=True)
+        self.number, self.statuses = number, list[int]()
+        self.enough = threading.Event()
+        self._to, self._node = to, node
+
+    def run(self) -> None:
+        with self._node.inside():
+            while not self.enough.is_set():
+                first = 10 * len(self.statuses)
+                points = [bodies.point("sent", 0.5, step) for step in range(first, first + 10)]
+                body = json.dumps(bodies.metrics(*points, run_id=f"r{self.number}")).encode()
+                try:
+                    self.statuses.append(post(self._to, body))
+                except (OSError, http.client.HTTPException):
+                    self.statuses.append(0)
