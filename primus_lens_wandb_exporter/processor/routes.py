@@ -55,7 +55,8 @@ _START = Parameter("start", _PLACE, "The first millisecond.")
 _END = Parameter("end", _PLACE, "The last millisecond, included.")
 _CURSOR = Parameter("cursor", str, "`next` of the answer before: the page behind it.")
 _LIMIT = Parameter("limit", _whole(LARGEST_PAGE), "How many at most; 100 unless told.")
-_POINTS = Parameter("limit", _whole(MOST_POINTS), "How many at most; 100 000 unless told.")
+_ENTRIES = Parameter("limit", _whole(LARGEST_PAGE, 1), "How many at most; 100 unless told.")
+_POINTS = Parameter("limit", _whole(MOST_POINTS, 1), "How many at most; 100 000 unless told.")
 _OFFSET = Parameter("offset", _whole(2**63 - 1), "How many to pass over.")
 _SEARCH = Parameter(
     "search",
@@ -200,7 +201,7 @@ def _list_questions_of_runs(runs: Runs, curves: Curves, live: Live) -> list[Endp
             runs.logs,
             "Log entries of a run, the latest first",
             run_answers.Entries,
-            (_LIMIT, _CURSOR),
+            (_ENTRIES, _CURSOR),
             refusals=(400, 404),
         ),
         Endpoint(

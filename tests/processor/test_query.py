@@ -94,6 +94,8 @@ def test_runs_tell_what_they_are(filled: Embedded) -> None:
         ("/workloads/w/metrics/data?start=yesterday", "start: expected Unix milliseconds"),
         ("/workloads/w/metrics/data?end=1.5", "end: expected Unix milliseconds"),
         ("/workloads/w/metrics/data?limit=9999999", "limit: expected a whole number"),
+        ("/workloads/w/metrics/data?limit=0", "limit: expected a whole number between 1 and 1000000"),
+        ("/workloads/w/metrics/iteration-times?limit=0", "limit: expected a whole number between 1"),
         ("/workloads/w/metrics/data?cursor=x", "cursor: expected what `next` was"),
         ("/workloads/w/metrics/data?cursor=bnVsbA==", "cursor: expected what `next` was"),
         ("/workloads?limit=-1", "limit: expected a whole number between 0 and 1000"),

@@ -155,6 +155,7 @@ def test_a_run_that_nobody_knows_has_empty_lists(taker: Embedded) -> None:
         ("/runs?state=asleep", "state: expected of running, finished, failed, crashed"),
         ("/runs?limit=1001", "limit: expected a whole number between 0 and 1000"),
         ("/runs?search=" + "x" * 257, "search: expected at most 256 characters"),
+        ("/runs/0000000000000000/logs?limit=0", "limit: expected a whole number between 1 and 1000"),
         ("/runs/0000000000000000/logs?cursor=x", "cursor: expected what `next` was"),
         ("/runs/0000000000000000/marks?limit=10001", "limit: expected a whole number"),
     ],

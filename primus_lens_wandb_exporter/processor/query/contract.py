@@ -105,7 +105,7 @@ class Query:
         workload = self._workload(request)
         source = read_text(request, "data_source")
         start, end = read_moment(request, "start", 0), read_moment(request, "end", MILLISECOND - 1)
-        limit = read_whole(request, "limit", _USUAL_POINTS, MOST_POINTS)
+        limit = read_whole(request, "limit", _USUAL_POINTS, MOST_POINTS, 1)
         place = read_cursor(request, _PLACE)
         after = Position(*place) if place else None
         if not self._points_at_once.acquire(blocking=False):

@@ -37,13 +37,13 @@ def tidy(text: str) -> str:
     return text.replace("\0", "\ufffd")
 
 
-def read_whole(request: Request, name: str, default: int, largest: int) -> int:
-    """Return a whole number from 0 to `largest`."""
+def read_whole(request: Request, name: str, default: int, largest: int, least: int = 0) -> int:
+    """Return a whole number from `least` to `largest`."""
     text = request.query_params.get(name, "").strip()
     if not text:
         return default
-    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > largest:
-        refuse(f"{name}: expected a whole number between 0 and {largest}")
+    if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= largest:
+        refuse(f"{name}: expected a whole number between {least} and {largest}")
     return int(text)
 
 

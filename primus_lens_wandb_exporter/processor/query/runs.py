@@ -74,7 +74,7 @@ class Runs:
 
     def logs(self, request: Request) -> Response:
         """Answer a page of the log entries of a run, the latest first."""
-        limit = read_whole(request, "limit", 100, LARGEST_PAGE)
+        limit = read_whole(request, "limit", 100, LARGEST_PAGE, 1)
         run, before = self._run(request), read_cursor(request, _ENTRY)
         found = self._store.entries(run, limit + 1, before)
         page = found[:limit]
