@@ -99,6 +99,31 @@ def test_charts_lie_over_one_another_and_go_back_and_forth_with_the_tables(
     tab.chart("train/loss").locator("canvas").wait_for()
 
 
+_NOTE_CONNECTION = """() => {
+  const connection = document.querySelector("#connection");
+  window.connections = [];
+  const observer = new MutationObserver(() => connections.push(connection.textContent));
+  observer.observe(connection, { childList: true });
+}"""
+
+
+def test_when_a_run_is_taken_out_the_connection_stays_and_nothing_is_missed(
+    tab: Tab, server: Server, runs: list[Run]
+) -> None:
+    page = tab.show(compare(*runs[:3]))
+    page.get_by_text("Live", exact=True).wait_for()
+    page.get_by_text("3 of at most 20").wait_for()
+    page.evaluate(_NOTE_CONNECTION)
+    with page.expect_request(lambda request: "/stream" in request.url) as asked:
+        page.get_by_label(f"Take {runs[2].name} out").click()
+    page.get_by_text("2 of at most 20").wait_for()
+    assert asked.value.headers["last-event-id"].isdigit()
+    page.wait_for_function("() => document.querySelector('#connection').textContent === 'Live'")
+    assert set(page.evaluate("() => window.connections")) <= {"Live"}
+    page.get_by_role("link", name="Compare", exact=True).click()  # nothing is followed any more
+    page.wait_for_function("() => document.querySelector('#connection').textContent === ''")
+
+
 def test_runs_of_one_name_are_told_apart_by_their_ids(
     browser: Browser, runs: list[Run], tmp_path: Path
 ) -> None:

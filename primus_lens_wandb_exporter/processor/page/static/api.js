@@ -44,17 +44,22 @@ export function address(path, query = {}) {
 }
 
 /**
- * Follow what changes, of these runs or (none) of all, until the returned function is called.
+ * Follow what changes, of these runs or (none) of all, until the returned function is called, which tells the
+ * place where it ended: `after` which another stream may go on, that nothing is missed between the two.
  * `changed` takes `[{run, first_step, last_step}]`, none when it is connected again after a cut; `reset`: what
  * was missed is unknown, load all again.
  * While the page is hidden it is cut, since browsers allow few connections; it resumes without a loss.
  */
-export function stream(runs, { changed, reset }) {
+export function stream(runs, { changed, reset }, after = "") {
   const stopped = new AbortController();
-  follow(runs, { changed, reset }, stopped.signal);
+  const place = { last: after };
+  follow(runs, { changed, reset }, place, stopped.signal);
+  newest = stopped;
   return () => {
     stopped.abort();
-    report("");
+    // Where another takes its place at once the connection is as it was.
+    queueMicrotask(() => newest === stopped && report(""));
+    return place.last;
   };
 }
 
@@ -64,29 +69,29 @@ export function onConnection(listener) {
 }
 
 const listeners = new Set();
+let newest = null; // of the streams
 
 function report(state) {
   for (const listener of listeners) listener(state);
 }
 
-async function follow(runs, { changed, reset }, stopped) {
-  let last = "";
+async function follow(runs, { changed, reset }, place, stopped) {
   let missed = false;
   let wait = SHORTEST_WAIT;
   while (!stopped.aborted) {
     await visible(stopped);
     const cut = cutWith(stopped);
     try {
-      const headers = last ? { "Last-Event-ID": last } : {};
+      const headers = place.last ? { "Last-Event-ID": place.last } : {};
       const options = { signal: cut.signal, headers, cache: "no-store" };
       const response = await request(address("/stream", { runs: runs.join(",") }), options);
       if (!response.ok) throw await failure(response);
       report("live");
-      if (missed && !last) reset();
+      if (missed && !place.last) reset();
       else if (missed) changed([]);
       wait = SHORTEST_WAIT;
       for await (const event of events(response.body, cut)) {
-        last = event.id || last;
+        place.last = event.id || place.last;
         if (event.name === "change") changed(JSON.parse(event.data).runs);
         else if (event.name === "reset") reset();
       }

@@ -129,9 +129,9 @@ class Comparison {
   }
 
   #follow(keys) {
-    this.#endStream();
+    const place = this.#endStream();
     const heard = { changed: (changes) => this.#note(changes), reset: () => this.#reload() };
-    this.#endStream = keys.length ? stream(keys, heard) : () => {};
+    this.#endStream = keys.length ? stream(keys, heard, place) : () => {};
   }
 
   #say(failure) {
