@@ -14,7 +14,7 @@ from primus_lens_wandb_exporter.processor.store import (
     Event,
     Store,
 )
-from primus_lens_wandb_exporter.processor.store.identity import run_id
+from primus_lens_wandb_exporter.processor.store.identity import digest, run_id
 from primus_lens_wandb_exporter.processor.store.loss import choose_loss
 
 from .deliveries import curve, delivery, detection, entry
@@ -101,7 +101,8 @@ def test_a_page_of_large_log_entries_is_a_short_one(store: Store) -> None:
     store.write([delivery("a", entries=[entry(step, text=text) for step in range(3)])])
     page = store.entries(RUN, 9)
     assert [row["step"] for row in page] == [2, 1]
-    assert [row["step"] for row in store.entries(RUN, 9, (101, page[-1]["id"]))] == [0]
+    last = (page[-1]["timestamp"], page[-1]["step"], page[-1]["digest"])
+    assert [row["step"] for row in store.entries(RUN, 9, last)] == [0]
 
 
 def test_a_number_in_a_config_may_be_of_any_length(store: Store) -> None:
@@ -186,17 +187,26 @@ def test_metrics_tell_what_is_known_of_each_series(store: Store) -> None:
 
 
 def test_entries_come_latest_first_and_by_pages(store: Store) -> None:
-    same = [Entry(step, 105, "{}") for step in range(3)]
-    store.write([delivery("a", entries=[entry(1, note="a"), entry(9, note="b"), *same])])
+    same = [Entry(step, 105, "{}") for step in (1, 2, 0)]
+    store.write([delivery("a", entries=[entry(1, note="a"), *same[:2], entry(9, note="b")])])
+    store.write([delivery("b", entries=same[2:])])
     whole = store.entries(RUN, 9)
     assert [row["timestamp"] for row in whole] == [109, 105, 105, 105, 101]
+    assert [row["step"] for row in whole] == [9, 2, 1, 0, 1]
     assert (whole[0]["data"], whole[0]["step"], whole[0]["source"]) == ('{"note": "b"}', 9, "wandb")
     paged: list[dict[str, Any]] = []
     before = None
     while page := store.entries(RUN, 2, before):
         paged += page
-        before = (page[-1]["timestamp"], page[-1]["id"])
+        before = (page[-1]["timestamp"], page[-1]["step"], page[-1]["digest"])
     assert paged == whole
+
+
+def test_entries_of_one_step_and_time_have_one_order_on_every_engine(store: Store) -> None:
+    texts = [f'{{"n": {number}}}' for number in range(20)]
+    for half in (texts[::2], texts[1::2]):
+        store.write([delivery(half[0], entries=[Entry(1, 105, text) for text in half])])
+    assert [row["data"] for row in store.entries(RUN, 99)] == sorted(texts, key=digest, reverse=True)
 
 
 def test_marks_are_the_fields_that_were_no_finite_number(store: Store) -> None:

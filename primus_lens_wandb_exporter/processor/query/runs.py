@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -29,7 +30,7 @@ from .parameters import (
 
 STATES = ("running", "finished", "failed", "crashed")
 MOST_MARKS = 10_000
-_ENTRY = tuple[Whole, Whole]  # where a page of log entries ends: time and id
+_ENTRY = tuple[Whole, Whole, Whole]  # where a page of log entries ends: time, step and digest
 
 
 class Runs:
@@ -79,9 +80,9 @@ class Runs:
         found = self._store.entries(run, limit + 1, before)
         page = found[:limit]
         more = len(found) > limit or sum(len(entry["data"]) for entry in found) >= PAGE_OF_ENTRIES
-        behind = write_cursor(page[-1]["timestamp"], page[-1]["id"]) if page and more else None
+        behind = write_cursor(*_place(page[-1])) if page and more else None
         for entry in page:
-            del entry["id"]
+            del entry["digest"]
             entry["data"] = as_it_came(entry["data"])
         return answer({"entries": all_in_milliseconds(page), "next": behind})
 
@@ -102,6 +103,10 @@ class Runs:
         if found is None:
             raise _unknown(request)
         return found
+
+
+def _place(entry: Mapping[str, Any]) -> tuple[int, int, int]:
+    return entry["timestamp"], entry["step"], entry["digest"]
 
 
 def _unknown(request: Request) -> Refusal:

@@ -259,12 +259,13 @@ class Store(Protocol):
         each series of a run, by name."""
 
     def entries(
-        self, run: int, limit: int, before: tuple[int, int] | None = None
+        self, run: int, limit: int, before: tuple[int, int, int] | None = None
     ) -> list[dict[str, Any]]:
-        """Return `{id, step, timestamp, source, data}` of log entries, the latest first.
+        """Return `{digest, step, timestamp, source, data}` of log entries, the latest first, of one
+        time by step and digest.
 
         At most `limit`, and none behind that with which `PAGE_OF_ENTRIES` is reached. Data is JSON
-        text. `before`: timestamp and id of the last one of the page before this one.
+        text. `before`: timestamp, step and digest of the last one of the page before this one.
         """
 
     def marks(self, run: int, limit: int) -> list[dict[str, Any]]:

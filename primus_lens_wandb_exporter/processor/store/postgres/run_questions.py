@@ -36,12 +36,12 @@ WHERE run = ANY(%s::bigint[]) AND name ILIKE '%%loss%%' ORDER BY last_ts, id
 """
 
 ENTRIES = """
-SELECT id, step, ts, source, data FROM log_entry JOIN (
-    SELECT id, sum(size) OVER (ORDER BY ts DESC, id DESC) - size AS before FROM (
-        SELECT id, ts, length(data) AS size FROM log_entry WHERE run = %s{behind}
-        ORDER BY ts DESC, id DESC LIMIT %s
+SELECT digest, step, ts, source, data FROM log_entry JOIN (
+    SELECT id, sum(size) OVER (ORDER BY ts DESC, step DESC, digest DESC) - size AS before FROM (
+        SELECT id, ts, step, digest, length(data) AS size FROM log_entry WHERE run = %s{behind}
+        ORDER BY ts DESC, step DESC, digest DESC LIMIT %s
     ) AS page
-) AS measured USING (id) WHERE before < %s ORDER BY ts DESC, id DESC
+) AS measured USING (id) WHERE before < %s ORDER BY ts DESC, step DESC, digest DESC
 """
 
 MARKED = """
@@ -127,14 +127,14 @@ def ask_metrics(connection: Connection, run: int) -> list[dict[str, Any]]:
 
 
 def ask_entries(
-    connection: Connection, run: int, limit: int, before: tuple[int, int] | None = None
+    connection: Connection, run: int, limit: int, before: tuple[int, int, int] | None = None
 ) -> list[dict[str, Any]]:
     """Answer `Store.entries`."""
-    behind = " AND (ts, id) < (%s, %s)" if before else ""
+    behind = " AND (ts, step, digest) < (%s, %s, %s)" if before else ""
     rows = connection.execute(
         ENTRIES.format(behind=behind), (run, *(before or ()), limit, PAGE_OF_ENTRIES)
     )
-    keys = ("id", "step", "timestamp", "source", "data")
+    keys = ("digest", "step", "timestamp", "source", "data")
     return [dict(zip(keys, row)) for row in rows]
 
 

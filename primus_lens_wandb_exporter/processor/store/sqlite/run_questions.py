@@ -121,16 +121,16 @@ def ask_metrics(connection: sqlite3.Connection, run: int) -> list[dict[str, Any]
 
 
 def ask_entries(
-    connection: sqlite3.Connection, run: int, limit: int, before: tuple[int, int] | None = None
+    connection: sqlite3.Connection, run: int, limit: int, before: tuple[int, int, int] | None = None
 ) -> list[dict[str, Any]]:
     """Answer `Store.entries`."""
-    behind = " AND (ts, id) < (?, ?)" if before else ""
+    behind = " AND (ts, step, digest) < (?, ?, ?)" if before else ""
     rows = connection.execute(
-        f"SELECT id, step, ts, source, data FROM log_entry WHERE run = ?{behind}"
-        " ORDER BY ts DESC, id DESC LIMIT ?",
+        f"SELECT digest, step, ts, source, data FROM log_entry WHERE run = ?{behind}"
+        " ORDER BY ts DESC, step DESC, digest DESC LIMIT ?",
         (run, *(before or ()), limit),
     )
-    keys = ("id", "step", "timestamp", "source", "data")
+    keys = ("digest", "step", "timestamp", "source", "data")
     found, size = [], 0
     for row in rows:
         found.append(dict(zip(keys, row)))

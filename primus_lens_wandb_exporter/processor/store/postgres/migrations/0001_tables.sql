@@ -120,8 +120,7 @@ CREATE TABLE log_entry (
     data TEXT NOT NULL, -- JSON
     digest BIGINT NOT NULL -- of data
 );
-CREATE UNIQUE INDEX log_entry_once ON log_entry (run, step, ts, digest);
-CREATE INDEX log_entry_by_time ON log_entry (run, ts, id);
+CREATE UNIQUE INDEX log_entry_once ON log_entry (run, ts, step, digest);
 
 CREATE TABLE detection (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

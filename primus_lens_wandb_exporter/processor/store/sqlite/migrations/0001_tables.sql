@@ -101,8 +101,7 @@ CREATE TABLE log_entry (
     data TEXT NOT NULL, -- JSON
     digest INTEGER NOT NULL -- of data
 );
-CREATE UNIQUE INDEX log_entry_once ON log_entry (run, step, ts, digest);
-CREATE INDEX log_entry_by_time ON log_entry (run, ts);
+CREATE UNIQUE INDEX log_entry_once ON log_entry (run, ts, step, digest);
 
 CREATE TABLE detection (
     id INTEGER PRIMARY KEY,
