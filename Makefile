@@ -14,7 +14,7 @@ define install
 echo "installing $(1)"; $(BIN)/python -m pip install -qq $(1) || $(BIN)/python -m pip install -qq $(1)
 endef
 
-.PHONY: help demo test lint bench bench-fleet matrix clean
+.PHONY: help demo test lint bench bench-fleet matrix images lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -41,6 +41,18 @@ bench-fleet: $(VENV)/.test ## measure a fleet of 10 000 exporters
 
 matrix: $(VENV)/.matrix ## run the tests on every Python found, and on old releases of wandb
 	@$(BIN)/python -m nox --no-error-on-missing-interpreters
+
+images: ## build the container images (REGISTRY=..., PUSH=1; see k8s/images/README.md)
+	@$(PYTHON) k8s/images/build.py --registry '$(REGISTRY)' $(if $(PUSH),--push) \
+		$(if $(PLATFORM),--platform '$(PLATFORM)') $(if $(PIP_CONF),--pip-conf '$(PIP_CONF)') $(if $(CA),--ca '$(CA)')
+
+# Names of indexes are left out: everyone has their own.
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
+	--python-version 3.13
+
+lock: $(VENV)/.test ## renew the versions and hashes of what the container images are made of
+	@$(LOCK) setup.cfg --extra processor --extra postgres --output-file k8s/images/processor.txt
+	@echo setuptools | $(LOCK) - --output-file k8s/images/wheel.txt
 
 clean: ## remove what was installed and built
 	rm -rf $(VENV) .nox build dist *.egg-info .mypy_cache .ruff_cache

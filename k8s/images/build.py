@@ -1,0 +1,171 @@
+"""Build the two container images from this checkout, and print how to pin them.
+
+    python3 k8s/images/build.py --registry registry.example.com/primus-lens [--push]
+
+By buildah, podman or docker (buildx), whichever is found first. Without --push each image becomes an
+OCI layout below dist/images, with the digest that it will have in a registry.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from checkout import REPOSITORY, read_checkout
+
+HERE = Path(__file__).resolve().parent
+CONTAINERFILE = HERE / "Containerfile"
+IMAGES = {"injector": "primus-lens-wandb-injector", "processor": "primus-lens-telemetry-processor"}
+PINNED = re.compile(r"(PYTHON_3_\d+)=(\S+@sha256:[0-9a-f]{64})")
+
+
+def main() -> None:
+    """Build both, push them if told, and print how to pin them.
+
+    Raises:
+        SystemExit: a base is not pinned, there is no builder, or one of its commands failed.
+    """
+    options = _parser().parse_args()
+    checkout = read_checkout()
+    arguments = {**read_bases(options.bases), **checkout.labels}
+    builder = options.builder or next(filter(shutil.which, ("buildah", "podman", "docker")), None)
+    if builder is None:
+        raise SystemExit("found no buildah, podman or docker: install one of them")
+    common = [f"--file={CONTAINERFILE}"]
+    common += [f"--build-arg={name}={value}" for name, value in arguments.items()]
+    common += [f"--platform={options.platform}"] if options.platform else []
+    common += [f"--secret=id=pip.conf,src={options.pip_conf}"] if options.pip_conf else []
+    common += [f"--secret=id=ca.crt,src={options.ca}"] if options.ca else []
+    build = _build_by_docker if Path(builder).name == "docker" else _build_by_buildah
+    pins = []
+    for target in [options.only] if options.only else IMAGES:
+        name = IMAGES[target]
+        image = f"{options.registry}/{name}"
+        layout = None if options.push else options.output / name
+        digest = build(
+            builder,
+            [*common, f"--target={target}"],
+            f"{image}:{checkout.version}",
+            layout,
+            checkout.epoch,
+        )
+        pins.append((name, image, digest))
+        if layout is not None:
+            size = sum(file.stat().st_size for file in layout.rglob("blobs/*/*"))
+            print(f"{layout}: {size / 1e6:.1f} MB")
+    print(_how_to_pin(pins))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Build the two container images from this checkout.")
+    parser.add_argument(
+        "--registry", required=True, type=_registry, help="such as registry.example.com/primus-lens"
+    )
+    parser.add_argument("--only", choices=IMAGES, help="build one of the two")
+    parser.add_argument("--push", action="store_true", help="push both, with the version as tag")
+    parser.add_argument("--platform", help="such as linux/amd64,linux/arm64 (default: this machine's)")
+    parser.add_argument("--builder", help="buildah, podman or docker (default: the first that is found)")
+    parser.add_argument("--bases", type=Path, default=HERE / "bases.env", help="what they are built on")
+    parser.add_argument(
+        "--output", type=Path, default=REPOSITORY / "dist/images", help="folder of the layouts"
+    )
+    parser.add_argument(
+        "--pip-conf", type=Path, help="pip's configuration while building; it stays outside"
+    )
+    parser.add_argument("--ca", type=Path, help="certificates, which it may name as /run/secrets/ca.crt")
+    return parser
+
+
+def _registry(text: str) -> str:
+    if not text or "://" in text:
+        raise argparse.ArgumentTypeError("expected such as registry.example.com/primus-lens")
+    return text.rstrip("/")
+
+
+def read_bases(file: Path) -> dict[str, str]:
+    """Return the base images, by the names of their build arguments.
+
+    Raises:
+        SystemExit: one is missing, or not named with its digest.
+    """
+    try:
+        lines = file.read_text().splitlines()
+    except OSError as error:
+        raise SystemExit(f"{file}: {error.strerror}") from None
+    bases = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.startswith("#"):
+            pinned = PINNED.fullmatch(line.strip())
+            if pinned is None:
+                raise SystemExit(
+                    f"{file}:{number}: {line}: expected an image with its digest "
+                    "(@sha256: and 64 hex digits); k8s/images/README.md says how to find it"
+                )
+            bases[pinned[1]] = pinned[2]
+    missing = {*re.findall(r"^ARG (PYTHON_\w+)$", CONTAINERFILE.read_text(), re.MULTILINE)} - {*bases}
+    if missing:
+        raise SystemExit(f"{file}: {', '.join(sorted(missing))}: not there")
+    return bases
+
+
+def _build_by_buildah(
+    builder: str, options: Sequence[str], image: str, layout: Path | None, epoch: int
+) -> str:
+    """Build by buildah or podman, and return the digest of the image's index."""
+    subprocess.run(
+        [builder, "manifest", "rm", image], capture_output=True
+    )  # it would grow, not be replaced
+    _run(builder, "build", *options, f"--timestamp={epoch}", f"--manifest={image}", str(REPOSITORY))
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder, "digest")
+        place = f"docker://{image}" if layout is None else f"oci:{_emptied(layout)}"
+        _run(builder, "manifest", "push", "--all", "--quiet", f"--digestfile={told}", image, place)
+        return told.read_text().strip()
+
+
+def _build_by_docker(
+    builder: str, options: Sequence[str], image: str, layout: Path | None, epoch: int
+) -> str:
+    """Build by docker buildx, and return the digest of the image or its index."""
+    place = (
+        f"type=image,push=true,name={image}"
+        if layout is None
+        else f"type=oci,tar=false,dest={_emptied(layout)}"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        told = Path(folder, "metadata.json")
+        options = [*options, "--provenance=false", f"--metadata-file={told}"]
+        options += [f"--build-arg=SOURCE_DATE_EPOCH={epoch}", f"--output={place},rewrite-timestamp=true"]
+        _run(builder, "buildx", "build", *options, str(REPOSITORY))
+        return str(json.loads(told.read_text())["containerimage.digest"])
+
+
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _run(*command: str) -> None:
+    if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
+        raise SystemExit(f"failed: {' '.join(command)}")
+
+
+def _how_to_pin(pins: Sequence[tuple[str, str, str]]) -> str:
+    lines = ["", "For k8s/cluster/kustomization.yaml:", "", "images:"]
+    for name, image, digest in pins:
+        lines += [f"  - name: {name}", f"    newName: {image}", f"    digest: {digest}"]
+    for name, image, digest in pins:
+        if name == IMAGES["injector"]:
+            lines += ["", "The injector, where a text names it:", "", f"{image}@{digest}"]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
