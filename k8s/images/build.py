@@ -1,9 +1,10 @@
-"""Build the two container images from this checkout, and print how to pin them.
+"""Build the two container images from this checkout, and say how to pin them.
 
     python3 k8s/images/build.py --registry registry.example.com/primus-lens [--push]
 
-By buildah, podman or docker (buildx), whichever is found first. Without --push each image becomes an
-OCI layout below dist/images, with the digest that it will have in a registry.
+By buildah, podman or docker (buildx), whichever is found first. With --push their digests are written
+into k8s/cluster/kustomization.yaml; without, each image becomes an OCI layout below dist/images, with the
+digest that it will have in a registry.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from checkout import REPOSITORY, read_checkout
+from pinning import Pin, write_pins
 
 HERE = Path(__file__).resolve().parent
 CONTAINERFILE = HERE / "Containerfile"
 IMAGES = {"injector": "primus-lens-wandb-injector", "processor": "primus-lens-telemetry-processor"}
+CLUSTER = REPOSITORY / "k8s/cluster/kustomization.yaml"
 PINNED = re.compile(r"(PYTHON_3_\d+)=(\S+@sha256:[0-9a-f]{64})")
 
 
 def main() -> None:
-    """Build both, push them if told, and print how to pin them.
+    """Build both, push and pin them if told, and print their digests.
 
     Raises:
         SystemExit: a base is not pinned, there is no builder, or one of its commands failed.
@@ -55,11 +58,15 @@ def main() -> None:
             layout,
             checkout.epoch,
         )
-        pins.append((name, image, digest))
+        pins.append(Pin(name, image, digest))
         if layout is not None:
             size = sum(file.stat().st_size for file in layout.rglob("blobs/*/*"))
             print(f"{layout}: {size / 1e6:.1f} MB")
-    print(_how_to_pin(pins))
+    print("\nimages:\n" + "".join(map(str, pins)))
+    kustomization = options.pin or (CLUSTER if options.push else None)
+    if kustomization is not None:
+        write_pins(kustomization, pins)
+        print(f"written into {kustomization}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--only", choices=IMAGES, help="build one of the two")
     parser.add_argument("--push", action="store_true", help="push both, with the version as tag")
+    parser.add_argument("--pin", type=Path, help=f"kustomization for the digests; with --push {CLUSTER}")
     parser.add_argument("--platform", help="such as linux/amd64,linux/arm64 (default: this machine's)")
     parser.add_argument("--builder", help="buildah, podman or docker (default: the first that is found)")
     parser.add_argument("--bases", type=Path, default=HERE / "bases.env", help="what they are built on")
@@ -155,16 +163,6 @@ def _emptied(folder: Path) -> Path:
 def _run(*command: str) -> None:
     if subprocess.run(command, stdin=subprocess.DEVNULL).returncode:
         raise SystemExit(f"failed: {' '.join(command)}")
-
-
-def _how_to_pin(pins: Sequence[tuple[str, str, str]]) -> str:
-    lines = ["", "For k8s/cluster/kustomization.yaml:", "", "images:"]
-    for name, image, digest in pins:
-        lines += [f"  - name: {name}", f"    newName: {image}", f"    digest: {digest}"]
-    for name, image, digest in pins:
-        if name == IMAGES["injector"]:
-            lines += ["", "The injector, where a text names it:", "", f"{image}@{digest}"]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ def read_checkout() -> Checkout:
         raise SystemExit(
             "no git checkout: set SOURCE_DATE_EPOCH, the time (Unix seconds) that files shall have"
         )
-    changed = "-dirty" if _git("status", "--porcelain") else ""
+    ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    built_of = [line[1:] for line in ignored if line.startswith("!")]
+    changed = "-dirty" if _git("status", "--porcelain", "--", *built_of) else ""
     return Checkout(version[1], _git("rev-parse", "HEAD") + changed, int(epoch))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import os
 import re
 import shutil
@@ -14,12 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from ..support.bodies import metrics, point
 from ..support.chroot import enter
-from ..support.images import SCRIPT, BuiltImage, Workshop, once, shared_workshop
+from ..support.images import BuiltImage, Workshop, once, shared_workshop
+from ..support.manifests import container, find, pod_templates, render
 from ..support.scripts import REPOSITORY
 from ..support.served import Server
 from ..support.stand_ins import SUPPORTED, find_python
@@ -43,11 +41,10 @@ of_both = pytest.mark.parametrize("name", ["injector", "processor"])
 
 
 class Built(NamedTuple):
-    """The images, and what the script said when it had built them."""
+    """Both images."""
 
     injector: BuiltImage
     processor: BuiltImage
-    said: str
 
     def image(self, name: str) -> BuiltImage:
         """Return one of them."""
@@ -68,15 +65,14 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="module")
 def built(workshop: Workshop) -> Built:
-    """Both images."""
-    said = workshop.folder / "said"
+    """Build both images, and pin them in a copy of the manifests."""
     with once(workshop.folder / "built") as undone:
         if undone:
-            said.write_text(workshop.build("first"))
+            workshop.build("first", f"--pin={workshop.cluster / 'kustomization.yaml'}")
     injector, processor = (
         BuiltImage(workshop.folder / "first" / name) for name in (INJECTOR, PROCESSOR)
     )
-    return Built(injector, processor, said.read_text())
+    return Built(injector, processor)
 
 
 @can_build
@@ -88,12 +84,12 @@ def test_what_is_built_twice_is_the_same(workshop: Workshop, built: Built) -> No
 
 
 @can_build
-def test_the_script_says_how_to_pin_what_it_built(built: Built) -> None:
-    for name, image in ((INJECTOR, built.injector), (PROCESSOR, built.processor)):
-        repository = f"registry.example.com/primus-lens/{name}"
-        entry = f"  - name: {name}\n    newName: {repository}\n    digest: {image.digest}\n"
-        assert entry in built.said
-    assert built.said.splitlines()[-1].endswith(f"/{INJECTOR}@{built.injector.digest}")
+def test_what_was_built_is_what_the_cluster_runs(workshop: Workshop, built: Built) -> None:
+    documents = render(workshop.cluster)
+    ran = container(*pod_templates(find(documents, "Deployment")), "processor")["image"]
+    injected = find(documents, "ConfigMap", "primus-lens-inject")["data"]["image"]
+    assert ran == f"registry.example.com/primus-lens/{PROCESSOR}@{built.processor.digest}"
+    assert injected == f"registry.example.com/primus-lens/{INJECTOR}@{built.injector.digest}"
 
 
 @can_build
@@ -234,26 +230,3 @@ def test_the_processor_can_speak_to_postgresql(built: Built, tmp_path: Path) -> 
     command = ["python", "-c", "import psycopg; print(psycopg.pq.__impl__)"]
     entered = enter(tmp_path / "root", command, built.processor.environ, user=NOBODY, volumes={})
     assert subprocess.check_output(entered, text=True).strip() == "binary"
-
-
-@pytest.mark.parametrize("extra", ["processor", "postgres"])
-def test_the_lock_has_what_an_extra_asks_for(extra: str) -> None:
-    lock = SCRIPT.with_name("processor.txt").read_text()
-    locked = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lock, re.MULTILINE))
-    setup = configparser.ConfigParser()
-    setup.read(REPOSITORY / "setup.cfg")
-    asked = [Requirement(line) for line in setup["options.extras_require"][extra].split("\n") if line]
-    assert asked
-    for requirement in asked:
-        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)])
-
-
-def test_a_base_without_a_digest_is_refused() -> None:
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--registry=registry.example.com/x"],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 1
-    assert re.search(r"bases\.env:2: PYTHON_3_9=python:3\.9-slim@sha256:<digest>: expected", done.stderr)
-    assert "k8s/images/README.md" in done.stderr

@@ -28,6 +28,7 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.cluster = folder / "k8s/cluster"  # a copy, with what was built in it
         self._environ = {
             **os.environ,
             "HOME": str(folder),
@@ -39,6 +40,7 @@ class Workshop:
     def prepare(self) -> None:
         """Make the bases, of the Pythons that this machine has; for the others stands the newest."""
         self._configure_storage()
+        shutil.copytree(REPOSITORY / "k8s", self.folder / "k8s")
         found = {version: find_python(version) for version in SUPPORTED}
         newest = [version for version in SUPPORTED if found[version]][-1]
         wheels = download_wheels(newest, self.folder / "wheels")
@@ -54,11 +56,11 @@ class Workshop:
         (self.folder / "bases.env").write_text("".join(lines))
         (self.folder / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {WHEELS}\n")
 
-    def build(self, output: str, *more: str) -> str:
-        """Run the script that builds the images and return what it printed last."""
+    def build(self, output: str, *more: str) -> None:
+        """Run the script that builds the images, into a folder below this one."""
         options = [f"--registry={REGISTRY}", "--builder=buildah", f"--bases={self.folder / 'bases.env'}"]
         options += [f"--pip-conf={self.folder / 'pip.conf'}", f"--output={self.folder / output}"]
-        return self._run(sys.executable, str(SCRIPT), *options, *more)
+        self._run(sys.executable, str(SCRIPT), *options, *more)
 
     def remove(self) -> None:
         """Remove all that was built; a build that was cut short leaves mounts."""
