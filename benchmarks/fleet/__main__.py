@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -133,7 +133,13 @@ def _cpu_of(server: Postgres) -> float:
     """Return the CPU seconds of a PostgreSQL and of its processes, those that have ended too."""
     parent = (server.folder / "data" / "postmaster.pid").read_text().split()[0]
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return sum(cpu_seconds(int(pid)) for pid in (parent, *children))
+    seconds = 0.0
+    for pid in (parent, *children):
+        with suppress(
+            FileNotFoundError, ProcessLookupError
+        ):  # it has just ended: the parent's from now on
+            seconds += cpu_seconds(int(pid))
+    return seconds
 
 
 def _tell(what: str) -> None:

@@ -72,6 +72,11 @@ class Replica:
         """The CPU time of this life."""
         return cpu_seconds(self._process.pid)
 
+    @property
+    def waited_seconds(self) -> float:
+        """How long its event loop was ready and had no core (Linux: scheduler/sched-stats.rst)."""
+        return int(Path(f"/proc/{self._process.pid}/schedstat").read_text().split()[1]) / 1e9
+
     def _answers(self) -> bool:
         try:
             return httpx.get(f"{self.url}/health", trust_env=False).status_code == 200

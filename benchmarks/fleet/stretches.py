@@ -21,6 +21,7 @@ class Used(NamedTuple):
 
     moment: float
     processors: float
+    waited: float  # for a core, by processors that had something to do
     database: float
     pods: float
 
@@ -50,6 +51,7 @@ class Stretch(NamedTuple):
         processors = ended.processors - began.processors
         yield _row("processors, of a core", processors / seconds, "")
         yield _row("processors, a request", 1000 * processors / count, "ms")
+        yield _row("processors waited for their core", (ended.waited - began.waited) / seconds, "s/s")
         if ended.database:
             database = ended.database - began.database
             yield _row("PostgreSQL, of a core", database / seconds, "")
@@ -115,7 +117,8 @@ class Clock:
     def read(self) -> Used:
         """Return what was used until now."""
         processors = sum(replica.cpu_seconds for replica in self._replicas)
-        return Used(time.monotonic(), processors, self._database(), self._fleet.cpu_seconds)
+        waited = sum(replica.waited_seconds for replica in self._replicas)
+        return Used(time.monotonic(), processors, waited, self._database(), self._fleet.cpu_seconds)
 
     def stretch(self, title: str, pods: int, during: Callable[[], object]) -> Stretch:
         """Return the stretch of time that something takes."""
@@ -145,5 +148,5 @@ def _other_answers(requests: Sequence[Request]) -> Iterator[Row]:
             yield _row(f"requests that met `{answer}`", count, f"of {len(requests)}")
 
 
-def _row(what: str, value: float, unit: str = "", **more: float) -> Row:
-    return Row(what, summarise([value]), unit, **more)  # type: ignore[arg-type]
+def _row(what: str, value: float, unit: str = "") -> Row:
+    return Row(what, summarise([value]), unit)
