@@ -59,29 +59,41 @@ def render(folder: Path) -> list[Document]:
 
 @functools.cache
 def kubectl() -> str:
-    """Return the path of a kubectl that knows what ours does; 1.24 is the first whose kustomize does."""
+    """Return the path of a kubectl that is new enough: 1.27, the first that has kustomize 5."""
     path = shutil.which("kubectl")
     if path is None:
-        pytest.skip("kubectl is missing: apt install kubernetes-client, if that is 1.24 or newer")
+        pytest.skip("kubectl is missing: apt install kubernetes-client, where that is 1.27 or newer")
     finished = subprocess.run([path, "version", "--client"], capture_output=True, text=True)
     found = re.search(r"v1\.(\d+)", finished.stdout)
-    if found is None or int(found.group(1)) < 24:
-        pytest.skip(f"{path} is too old, and its kustomize knows no components: 1.24 is needed")
+    if found is None or int(found.group(1)) < 27:
+        pytest.skip(f"{path} is older than 1.27, and its kustomize knows too little")
     return path
 
 
-def kustomize(folder: Path, resources: Sequence[Document], **fields: Any) -> list[Document]:
-    """Render documents in a new folder, with what else its kustomization is to say."""
-    names = []
-    for number, document in enumerate(resources):
-        names.append(f"{number}.yaml")
-        (folder / names[-1]).write_text(yaml.safe_dump(document))
-    for field in ("components", "resources"):
-        if field in fields:  # kustomize takes no absolute paths
-            fields[field] = [os.path.relpath(path, folder.resolve()) for path in fields[field]]
-    fields["resources"] = [*names, *fields.get("resources", [])]
-    (folder / "kustomization.yaml").write_text(yaml.safe_dump(fields))
+def kustomize(
+    folder: Path,
+    documents: Sequence[Document],
+    *,
+    resources: Sequence[Path] = (),
+    components: Sequence[Path] = (),
+    **fields: Any,
+) -> list[Document]:
+    """Render documents and folders in a new folder, with what else its kustomization is to say."""
+    names = [f"{number}.yaml" for number in range(len(documents))]
+    for name, document in zip(names, documents):
+        (folder / name).write_text(yaml.safe_dump(document))
+    kustomization = {
+        "resources": names + _relative(resources, folder),
+        "components": _relative(components, folder),
+        **fields,
+    }
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     return render(folder)
+
+
+def _relative(paths: Sequence[Path], folder: Path) -> list[str]:
+    """Return paths as kustomize takes them: never absolute."""
+    return [os.path.relpath(path, folder.resolve()) for path in paths]
 
 
 def validate(document: Document, version: str) -> None:
