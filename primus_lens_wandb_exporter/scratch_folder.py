@@ -22,14 +22,21 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
     """
     for left in folder.glob(f"{_PREFIX}*"):
         with _locked(left) as nobody_else:
-            if nobody_else and any(left.iterdir()):  # an empty one may be about to be locked
+            if nobody_else and _is_filled(left):  # an empty one may be about to be locked
                 shutil.rmtree(left, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
-    try:
-        with _locked(scratch):
+    with _locked(scratch):
+        try:
             yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_filled(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except OSError:  # it has been removed meanwhile
+        return False
 
 
 @contextmanager
