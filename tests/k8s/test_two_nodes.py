@@ -186,6 +186,20 @@ def stats(pod: Pod) -> dict[str, int]:
     return dict(process)
 
 
+def test_a_pod_is_told_to_end_and_its_run_says_so(nodes: TwoNodes) -> None:
+    pod = nodes.start_pod(manifests.render(manifests.K8S / "pod"), LOG + ENDLESS)
+    workload = pod.manifest["metadata"]["uid"]
+    wait_until(lambda: stored_rows(nodes.get, workload))
+    assert pod.delete() == {"training": 143}
+    stored, written = (
+        stored_rows(nodes.get, workload),
+        written_rows(pod.volumes.path("tmp") / "record.jsonl"),
+    )
+    assert not written - stored
+    (run,) = nodes.get("/runs")["runs"]
+    assert (run["state"], run["exit_code"], run["cause"]) == ("failed", 143, "SIGTERM")
+
+
 def test_a_node_vanishes_and_its_run_is_called_crashed(nodes: TwoNodes) -> None:
     pod = nodes.start_pod(manifests.render(manifests.K8S / "pod"), LOG + ENDLESS)
     workload = pod.manifest["metadata"]["uid"]

@@ -46,6 +46,7 @@ class Spec:
     read_only_root: bool = False
     no_new_privileges: bool = False
     drop_all: bool = False
+    share_processes: bool = False  # its command is not process 1: that is the pod's own
     network: Path | None = None  # a network namespace; none: this process's
     etc: Mapping[str, str] = field(default_factory=dict)  # what a kubelet writes there, such as hosts
 
@@ -162,6 +163,8 @@ def _setup(spec: Spec, root: Path) -> str:
         "pivot_root . .; umount -l .",
         f"echo ready; exec {shlex.join(_as_user(spec, spec.command))} >&2",
     ]
+    if spec.share_processes:
+        lines = ["(", *lines, ")", "exit $?"]
     return "\n".join(lines)
 
 

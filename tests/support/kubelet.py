@@ -23,7 +23,8 @@ from .volumes import Volumes
 # What may stand in a manifest: what is done here, and what makes no difference on one machine.
 _POD_FIELDS = set(
     "containers initContainers volumes restartPolicy securityContext hostname subdomain "
-    "terminationGracePeriodSeconds serviceAccountName automountServiceAccountToken enableServiceLinks "
+    "shareProcessNamespace terminationGracePeriodSeconds serviceAccountName "
+    "automountServiceAccountToken enableServiceLinks "
     "nodeSelector affinity tolerations priorityClassName topologySpreadConstraints schedulerName "
     "activeDeadlineSeconds imagePullSecrets".split()
 )
@@ -109,6 +110,7 @@ class Pod:
             read_only_root=security.get("readOnlyRootFilesystem", False),
             no_new_privileges=not security.get("allowPrivilegeEscalation", True),
             drop_all="ALL" in security.get("capabilities", {}).get("drop", []),
+            share_processes=spec.get("shareProcessNamespace", False),
             network=kubelet.network,
             etc={"hosts": self._hosts(hostname), "hostname": f"{hostname}\n"},
         )
