@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ..support import two_nodes
 from ..support.image import Image, injector, python_without_us
+from ..support.logged import INTERVAL
 from ..support.one_node import OneNode, one_node
 
 
@@ -31,3 +33,22 @@ def node(
     images = {"training": training_image, "primus-lens-wandb-injector": injector_image}
     with one_node(tmp_path_factory.mktemp("n"), images) as node:
         yield node
+
+
+@pytest.fixture(scope="session")
+def image_with_us(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Image:
+    """An image with wandb and our wheel; its settings make outages short."""
+    return two_nodes.image_with_us(tmp_path_factory.mktemp("image"), wheel).with_env(
+        WANDB_MODE="offline",
+        WANDB_SILENT="true",
+        OMP_NUM_THREADS="1",
+        PRIMUS_LENS_WANDB_FLUSH_INTERVAL=str(INTERVAL),
+        PRIMUS_LENS_WANDB_REQUEST_TIMEOUT="1",
+    )
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, image_with_us: Image) -> Iterator[two_nodes.TwoNodes]:
+    """Two nodes on a network that can be cut, and a processor."""
+    with two_nodes.two_nodes(tmp_path, image_with_us) as nodes:
+        yield nodes

@@ -1,28 +1,21 @@
-"""Jobs and pods on two nodes that are network namespaces, with a processor that both can reach."""
+"""`k8s/job` on two nodes, with a processor that both can reach."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
-import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from primus_lens_wandb_exporter.processor.store import CRASHED_AFTER
-from primus_lens_wandb_exporter.processor.store.location import open_store
-
 from ..support import manifests
 from ..support.delivery import wait_until
-from ..support.image import Image
 from ..support.kubelet import Pod
-from ..support.logged import INTERVAL, LOG, Row, check_killed, recorded_rows, stored_rows, written_rows
-from ..support.two_nodes import TwoNodes, image_with_us, two_nodes
+from ..support.logged import LOG, Row, check_killed, recorded_rows, stored_rows, written_rows
+from ..support.two_nodes import TwoNodes
 
 # Rank 0 goes on with its run after a restart, the others begin new ones. `KILLED` is killed, once.
 RANK = """
@@ -50,36 +43,6 @@ with open(f"/checkpoints/{run.id}.jsonl", "a", buffering=1) as record:
 run.finish()
 dist.destroy_process_group()
 """
-
-# Logs until it is told that it is enough.
-ENDLESS = """
-run = wandb.init(project="two-nodes")
-step = 0
-with open("/tmp/record.jsonl", "a", buffering=1) as record:
-    while not os.path.exists("/tmp/enough"):
-        log(run, record, step, 1 / (step + 1))
-        step += 1
-        time.sleep(0.01)
-"""
-
-
-@pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Image:
-    """An image with wandb and our wheel; its settings make outages short."""
-    return image_with_us(tmp_path_factory.mktemp("image"), wheel).with_env(
-        WANDB_MODE="offline",
-        WANDB_SILENT="true",
-        OMP_NUM_THREADS="1",
-        PRIMUS_LENS_WANDB_FLUSH_INTERVAL=str(INTERVAL),
-        PRIMUS_LENS_WANDB_REQUEST_TIMEOUT="1",
-    )
-
-
-@pytest.fixture
-def nodes(tmp_path: Path, image: Image) -> Iterator[TwoNodes]:
-    """Two nodes, on which the scripts of an image may run, and a processor."""
-    with two_nodes(tmp_path, image) as nodes:
-        yield nodes
 
 
 class Training:
@@ -163,58 +126,3 @@ def check_place(nodes: TwoNodes, pods: list[Pod], key: str, rank: int) -> None:
     assert [int(told[name]) for name in names] == [rank, local_rank, node, node, 4]
     assert run["host"] == f"training-{node}"
     assert [pod["pod_name"] for pod in run["pods"]] == [pods[node].name]
-
-
-def test_a_node_is_cut_off_for_a_while_and_nothing_is_lost(nodes: TwoNodes) -> None:
-    pod = nodes.start_pod(manifests.render(manifests.K8S / "pod"), LOG + ENDLESS)
-    workload = pod.manifest["metadata"]["uid"]
-    wait_until(lambda: stored_rows(nodes.get, workload))
-    nodes.network.cut(0)
-    wait_until(lambda: stats(pod)["errors"])
-    nodes.network.mend(0)
-    (pod.volumes.path("tmp") / "enough").touch()
-    assert pod.wait() == {"training": 0}, pod.logs()
-    assert stored_rows(nodes.get, workload) == written_rows(pod.volumes.path("tmp") / "record.jsonl")
-    assert [run["state"] for run in nodes.get("/runs")["runs"]] == ["finished"]
-
-
-def stats(pod: Pod) -> dict[str, int]:
-    """Return the statistics of the process that logs in a pod."""
-    finished = pod.exec("python", "-m", "primus_lens_wandb_exporter", "stats", "--json")
-    assert finished.returncode == 0, finished.stderr
-    (process,) = json.loads(finished.stdout)
-    return dict(process)
-
-
-def test_a_pod_is_told_to_end_and_its_run_says_so(nodes: TwoNodes) -> None:
-    pod = nodes.start_pod(manifests.render(manifests.K8S / "pod"), LOG + ENDLESS)
-    workload = pod.manifest["metadata"]["uid"]
-    wait_until(lambda: stored_rows(nodes.get, workload))
-    assert pod.delete() == {"training": 143}
-    stored, written = (
-        stored_rows(nodes.get, workload),
-        written_rows(pod.volumes.path("tmp") / "record.jsonl"),
-    )
-    assert not written - stored
-    (run,) = nodes.get("/runs")["runs"]
-    assert (run["state"], run["exit_code"], run["cause"]) == ("failed", 143, "SIGTERM")
-
-
-def test_a_node_vanishes_and_its_run_is_called_crashed(nodes: TwoNodes) -> None:
-    pod = nodes.start_pod(manifests.render(manifests.K8S / "pod"), LOG + ENDLESS)
-    workload = pod.manifest["metadata"]["uid"]
-    wait_until(lambda: any(run["host"] for run in nodes.get("/runs")["runs"]))  # it says that it began
-    nodes.network.cut(0)
-    pod.containers["training"].kill()
-    pod.wait()
-    check_killed(
-        stored_rows(nodes.get, workload), written_rows(pod.volumes.path("tmp") / "record.jsonl")
-    )
-    (run,) = nodes.get("/runs")["runs"]
-    assert (run["state"], run["host"], run["ended"]) == ("running", pod.name, None)
-
-    nodes.server.stop()
-    store = open_store(str(nodes.folder / "processor.db"))
-    (run,) = store.runs(time.time_ns() // 1000 + CRASHED_AFTER)["runs"]
-    store.close()
-    assert run["state"] == "crashed"
