@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import resource
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+# Seconds, about. Senders would keep theirs as long as they run, and a new replica would get none.
+LIFETIME = 300.0
+_CLOSE = (b"connection", b"close")
 _OTHER_FILES = 1024  # besides connections: the database's, and those that are just being accepted
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\n"
@@ -44,6 +48,8 @@ class Connection(H11Protocol):
     def __init__(self, crowd: Crowd, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._crowd = crowd
+        # Not all in the same moment, where they began so.
+        self._last = self.loop.time() + random.uniform(0.8, 1.2) * LIFETIME
         self._speaking: asyncio.TimerHandle | None = None  # until the headers are there
         self._standing: asyncio.TimerHandle | None = None  # until the answer is read
 
@@ -55,8 +61,11 @@ class Connection(H11Protocol):
             next(iter(self._crowd.idle)).dismiss(_FULL)
 
     def data_received(self, data: bytes) -> None:
-        """Take what was sent."""
+        """Take what was sent; on an old connection this is the last request, which its answer says."""
         super().data_received(data)
+        old = not self._is_idle and self.loop.time() >= self._last
+        if old and _CLOSE not in self.headers:
+            self.headers.append(_CLOSE)  # as if the sender had asked for it
         self._look()
 
     def on_response_complete(self) -> None:

@@ -75,6 +75,26 @@ def test_a_fleet_may_keep_its_connections(tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+def test_an_old_connection_ends_with_an_answer_so_that_it_can_begin_anew_with_another_replica(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import sys; from primus_lens_wandb_exporter.cli import main;"
+        "from primus_lens_wandb_exporter.processor import connections;"
+        "connections.LIFETIME = 0.0; sys.exit(main(['serve', *sys.argv[1:]]))"
+    )
+    monkeypatch.setattr("tests.support.served.SERVE", [sys.executable, "-c", code])
+    with served(tmp_path) as server, closing(begin(server, encoded(0), whole=True)) as old:
+        answer = old.getresponse()
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        assert server.stop() == 0
+    monkeypatch.undo()
+    with served(tmp_path) as server, closing(begin(server, encoded(1), whole=True)) as young:
+        answer = young.getresponse()
+        assert (answer.status, answer.headers["connection"]) == (200, None)
+        assert server.stop() == 0
+
+
 def test_headers_that_do_not_come_end_the_connection(tmp_path: Path) -> None:
     with served(tmp_path, environ={"PRIMUS_LENS_PROCESSOR_BODY_TIMEOUT": "0.2"}) as server:
         with closing(plug(server)) as silent, closing(plug(server, SAID)) as halting:
