@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -31,6 +32,8 @@ def perform(options: argparse.Namespace) -> int:
         place = load(options={"db": options.db}).db
     except BadSetting as error:
         return _fail(str(error), 2)
+    if options.verb == "vacuum":
+        _find_room_for_a_copy(place)
     try:
         with closing(_open(place)) as store:
             if options.verb == "stats":
@@ -50,6 +53,18 @@ def _open(place: str) -> Store:
     if not is_url(place) and not os.path.exists(place):
         raise _Mistake(f"there is no database {place}; choose one with --db")
     return open_store(place)
+
+
+def _find_room_for_a_copy(place: str) -> None:
+    """Where nothing takes temporary files, as with a read-only root, name the database's folder.
+
+    Before SQLite is used at all: it may ask for SQLITE_TMPDIR only then.
+    """
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        if not is_url(place):
+            os.environ.setdefault("SQLITE_TMPDIR", os.path.dirname(os.path.abspath(place)))
 
 
 def _show(place: str, sizes: dict[str, int], *, as_json: bool) -> None:

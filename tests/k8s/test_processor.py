@@ -28,7 +28,7 @@ from ..support.manifests import (
 from ..support.replicas import NAME, overlay, processor_template
 
 FOLDER = K8S / "processor"
-NOT_OURS = {"SQLITE_TMPDIR", "PGPASSWORD", "PGSSLROOTCERT"}  # SQLite's and libpq's
+OF_LIBPQ = {"PGPASSWORD", "PGSSLROOTCERT"}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -66,7 +66,7 @@ def test_every_variable_is_a_setting_and_every_value_one_that_it_takes(
     known = {field.metadata["variable"] for field in fields(Settings)}
     given = settings_of(documents)
     named = env(container(processor_template(documents), "processor"))
-    assert set(given) | set(named) <= known | NOT_OURS
+    assert set(given) | set(named) <= known | OF_LIBPQ
     assert not set(given) & set(named)
     settings = load({name: value for name, value in given.items() if name in known})
     assert (settings.host, settings.port) == ("0.0.0.0", 8080)

@@ -89,7 +89,7 @@ def test_it_runs_as_nobody_and_writes_to_its_volume_alone(
         looked = one.pod.exec("python", "-c", look)
         users, groups, capabilities, no_new, home, tried = json.loads(looked.stdout)
     assert set(users) == set(groups) == {"65532"}
-    assert (int(capabilities, 16), no_new, home) == (0, "1", None)
+    assert (int(capabilities, 16), no_new, home) == (0, "1", "/")  # which it cannot write to
     tried.pop("/dev/shm")  # the runtime's own, and of no use to us
     assert {folder for folder, written in tried.items() if written} == {"/var/lib/primus-lens"}
 
