@@ -77,6 +77,16 @@ def test_bounds_may_lie_anywhere(filled: Embedded) -> None:
     assert shape(filled.get("/series", runs=RUN, metric="loss", start=500)) == (500, 1, 1)
 
 
+@pytest.mark.parametrize("axis", ["step", "time", "relative"])
+def test_a_bucket_holds_nothing_from_behind_the_end(filled: Embedded, axis: str) -> None:
+    start, unit = {"step": (0, 1), "time": (NOW, 1000), "relative": (0, 1000)}[axis]
+    asked = {"runs": RUN, "metric": "loss", "axis": axis, "start": start}
+    for end, counts in ((24, [10, 10, 5]), (29, [10, 10, 10]), (4, [5]), (0, [1])):
+        (one,) = filled.get("/series", **asked, width=10 * unit, end=start + end * unit)["series"]
+        assert one["count"] == counts
+        assert one["max"][-1] == end / 2
+
+
 def test_steps_at_the_ends_of_what_an_integer_holds_are_no_trouble(taker: Embedded) -> None:
     steps = (-(2**63), -1, 0, 2**63 - 1)
     taker.post("metrics", bodies.metrics(*(bodies.point("x", 1, s, timestamp=9) for s in steps)))

@@ -90,7 +90,8 @@ def test_only_what_is_asked_for_is_in_sight(store: Store) -> None:
 
 @pytest.mark.parametrize("axis", ["step", "time", "relative"])
 @pytest.mark.parametrize("count", [3, 500])  # few a bucket, and many
-def test_a_bucket_has_what_its_points_are(store: Store, axis: str, count: int) -> None:
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_bucket_has_what_its_points_are(store: Store, axis: str, count: int, cut: bool) -> None:
     points = [Stored("x", -7 + 3 * step, 50 + 2 * step, (step * 37 % 101) / 8) for step in range(count)]
     store.write([delivery("a", points)])
     extent = store.extent([RUN], ["x"], axis)
@@ -101,10 +102,11 @@ def test_a_bucket_has_what_its_points_are(store: Store, axis: str, count: int) -
         "time": lambda point: point.timestamp,
         "relative": lambda point: point.timestamp - 50,
     }
+    end = (extent[0] + extent[1]) // 2 if cut else extent[1]
     expected: dict[int, list[float]] = {}
-    for point in points:
+    for point in [point for point in points if places[axis](point) <= end]:
         expected.setdefault((places[axis](point) - start) // width, []).append(point.value)
-    (found,) = buckets(store.series([RUN], ["x"], axis, start, width, 5)).values()
+    (found,) = buckets(store.series([RUN], ["x"], axis, start, width, 5, end if cut else None)).values()
     assert [(bucket, low, high, count) for bucket, low, high, _, count in found] == [
         (bucket, min(values), max(values), len(values)) for bucket, values in sorted(expected.items())
     ]

@@ -84,7 +84,7 @@ class Curves:
             refuse("end: expected no less than start")
         there = self._store.count_series(runs, names) if extent else 0  # a metric may have many tags
         width, buckets = _read_grid(request, end - start + 1, max(there, len(runs) * len(names)))
-        grid = (axis, start * unit, width * unit, buckets)
+        grid = (axis, start * unit, width * unit, buckets, (end + 1) * unit - 1)
         found = self._ask(runs, names, grid) if extent else []
         order = {run: index for index, run in enumerate(runs)}
         found.sort(key=lambda one: (one["name"], order[one["run"]], one["source"], str(one["tags"])))
@@ -92,7 +92,7 @@ class Curves:
         return {"axis": axis, "start": start, "width": width, "buckets": buckets, "series": series}
 
     def _ask(
-        self, runs: list[int], names: list[str], grid: tuple[str, int, int, int]
+        self, runs: list[int], names: list[str], grid: tuple[str, int, int, int, int]
     ) -> list[dict[str, Any]]:
         """Ask for parts of it side by side: a database reads one answer's points on one core."""
         parts = [([run], names[first::_PARTS]) for run in runs for first in range(_PARTS)]

@@ -282,6 +282,7 @@ class Store(Protocol):
         start: int,
         width: int,
         buckets: int,
+        end: int | None = None,
     ) -> list[dict[str, Any]]:
         """Return `{run, name, source, tags, bucket, min, max, mean, count}` of each series in sight.
 
@@ -291,6 +292,7 @@ class Store(Protocol):
 
         A point's place on the axis is its step (`step`), its time (`time`), or its time since its run
         started (`relative`); its bucket is `(place - start) // width`, from 0 to `buckets` - 1.
+        What lies behind `end` is left out, also in the middle of a bucket.
         """
 
     def count_series(self, runs: Sequence[int], names: Sequence[str]) -> int:

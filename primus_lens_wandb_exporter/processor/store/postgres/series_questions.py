@@ -47,10 +47,11 @@ def ask_series(
     start: int,
     width: int,
     buckets: int,
+    end: int | None = None,
 ) -> list[dict[str, Any]]:
     """Answer `Store.series`; series that lie outside are not read."""
     column, zero = PLACES[axis]
-    length = width * buckets - 1
+    length = width * buckets - 1 if end is None else min(width * buckets - 1, end - start)
     found = {}
     starts: dict[int, list[int]] = defaultdict(list)  # where the axis begins for which series
     for identity, begin, *row in connection.execute(
