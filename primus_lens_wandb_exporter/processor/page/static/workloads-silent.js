@@ -61,5 +61,6 @@ export class SilentPods {
 
 function runsOf(runs) {
   const links = runs.slice(0, MOST_RUNS).map((run) => h("a", { class: "line", href: link("run", run.key) }, runName(run)));
+  if (!links.length) return "–";
   return [links, runs.length > MOST_RUNS && h("span", { class: "sub" }, `and ${count(runs.length - MOST_RUNS)} more`)];
 }
