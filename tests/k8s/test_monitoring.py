@@ -85,6 +85,9 @@ def refuse(taker: Embedded, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     with monkeypatch.context() as patch:
         patch.setattr(Writer, "is_full", True)
         statuses.append(post())
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteStore, "check", lambda store: 1 / 0)
+        statuses.append(taker.client.get("/ready").status_code)
     return statuses
 
 
@@ -93,7 +96,7 @@ def test_an_alert_asks_for_metrics_and_reasons_that_there_are(
     rule: dict[str, Any], served_names: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with embedded(tmp_path, Settings(ingest_token="t")) as taker:
-        assert refuse(taker, monkeypatch) == [401, 503, 503, 500, 429]
+        assert refuse(taker, monkeypatch) == [401, 503, 503, 500, 429, 503]
         exposed = taker.client.get("/metrics").text
     names = set(re.findall(r"^(\w+)", exposed, re.MULTILINE)) | served_names
     reasons = set(
