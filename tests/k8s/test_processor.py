@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -80,6 +81,18 @@ def test_the_exporters_default_address_is_the_service(documents: list[Document])
     (port,) = service["spec"]["ports"]
     assert (address.hostname, address.port) == (service["metadata"]["name"], port["port"])
     assert (service["metadata"]["namespace"], port["name"]) == ("primus-lens", "http")
+
+
+def test_whatever_names_the_processor_in_a_cluster_names_the_service() -> None:
+    service = find(render(FOLDER / "sqlite"), "Service")
+    (port,) = service["spec"]["ports"]
+    of_service = f"http://{NAME}.{service['metadata']['namespace']}.svc:{port['port']}"
+    named = {
+        path.relative_to(K8S): set(re.findall(rf"http://{NAME}[\w.:-]*", path.read_text()))
+        for path in K8S.rglob("*.yaml")
+    }
+    assert Path("pod/pod.yaml") in {path for path, addresses in named.items() if addresses}
+    assert {address for addresses in named.values() for address in addresses} == {of_service}
 
 
 def test_service_probes_and_monitor_name_the_port_that_is_served(
