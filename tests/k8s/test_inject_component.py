@@ -4,46 +4,29 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ..support.container_env import Cluster, make_env
-from ..support.controllers import pods_of
-from ..support.kubelet import scheduled
+from ..support.component import injected
 from ..support.manifests import (
-    K8S,
     NEWEST,
     OLDEST,
     Document,
     container,
     env,
-    kustomize,
     pod_templates,
     validate,
 )
 from ..support.pod_rules import check_pod, check_restricted, quality_of_service
-from ..support.policy_samples import TEAM, policy
-from ..support.policy_samples import pod as gpu_pod
 from ..support.workloads import KINDS, pod_spec, workload
 from ..support.workloads import container as training
 
-INJECT = K8S / "inject"
-FOR_KIND = {"PyTorchJob": [INJECT / "kinds/pytorchjob-master", INJECT / "kinds/pytorchjob-worker"]}
-BASE_URL = "http://primus-lens-telemetry-processor.primus-lens.svc:8080/api/v1"
 CONFIG: Document = {
     "apiVersion": "v1",
     "kind": "ConfigMap",
     "metadata": {"name": "paths"},
     "data": {"PYTHONPATH": "/from/config", "other": "/other"},
 }
-
-
-def injected(folder: Path, *documents: Document, **more: Any) -> list[Document]:
-    """Return workloads with the component applied, as a user's kustomization does it."""
-    kinds = {document["kind"] for document in documents}
-    components = [INJECT, *(part for kind in sorted(kinds & FOR_KIND.keys()) for part in FOR_KIND[kind])]
-    return kustomize(folder, documents, components=components, **more)
 
 
 def without_ours(spec: Document, before: Document) -> Document:
@@ -92,16 +75,10 @@ def test_every_kind_gets_the_folder_and_keeps_what_it_had(kind: str, tmp_path: P
         }
 
 
-def test_the_init_container_is_the_one_that_the_policy_adds(tmp_path: Path) -> None:
-    (document,) = injected(tmp_path, workload("Pod"))
-    by_policy = policy(image="primus-lens-wandb-injector").mutate(gpu_pod(), TEAM)
-    assert document["spec"]["initContainers"] == by_policy["spec"]["initContainers"]
-
-
-def test_a_pod_that_has_it_is_left_alone_by_the_policy(tmp_path: Path) -> None:
+def test_a_guaranteed_pod_stays_one(tmp_path: Path) -> None:
     limits = {"cpu": "1", "memory": "1Gi", "nvidia.com/gpu": "1"}
-    (document,) = injected(tmp_path, workload("Pod", pod_spec(training(resources={"limits": limits}))))
-    assert policy(pods="all").admit(document, TEAM) == document
+    sample = workload("Pod", pod_spec(training(resources={"limits": limits})))
+    (document,) = injected(tmp_path, sample)
     assert quality_of_service(document) == "Guaranteed"
 
 
@@ -141,91 +118,8 @@ def test_volumes_and_mounts_with_names_like_ours_stay(tmp_path: Path) -> None:
     assert without_ours(document["spec"], spec) == spec
 
 
-def environment(document: Document, uid: str = "uid-of-the-owner") -> dict[str, str]:
-    """Return the variables that the first pod's training container has in a cluster."""
-    pod = scheduled(pods_of(document, uid)[0])
-    pod["metadata"]["uid"] = "uid-of-the-pod"
-    return make_env(container(pod, "train"), pod, Cluster([CONFIG]))
-
-
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [
-        ("Pod", "uid-of-the-pod"),
-        ("Job", "uid-of-the-owner"),
-        ("CronJob", "uid-of-the-owner"),
-        ("JobSet", "uid-of-the-owner"),
-        ("PyTorchJob", "training"),
-        ("Deployment", "uid-of-the-pod"),
-        ("StatefulSet", "uid-of-the-pod"),
-    ],
-)
-def test_the_pods_of_one_job_are_one_workload(kind: str, expected: str, tmp_path: Path) -> None:
-    (document,) = injected(tmp_path, workload(kind))
-    found = environment(document)
-    assert found["WORKLOAD_UID"] == expected
-    assert found["POD_UID"] == "uid-of-the-pod"
-    assert found["PRIMUS_LENS_API_BASE_URL"] == BASE_URL
-
-
-FROM_CONFIG = [{"configMapRef": {"name": "paths"}}]
-KEY = {"configMapKeyRef": {"name": "paths", "key": "other"}}
-OWN: dict[str, Document] = {
-    "nothing": {},
-    "a value": {"env": [{"name": "PYTHONPATH", "value": "/app:/lib"}]},
-    "an empty value": {"env": [{"name": "PYTHONPATH", "value": ""}]},
-    "a value that refers to another": {
-        "env": [{"name": "ROOT", "value": "/app"}, {"name": "PYTHONPATH", "value": "$(ROOT)/src"}]
-    },
-    "valueFrom": {"env": [{"name": "PYTHONPATH", "valueFrom": KEY}]},
-    "envFrom": {"envFrom": FROM_CONFIG},
-    "envFrom, and a value that hides it": {
-        "envFrom": FROM_CONFIG,
-        "env": [{"name": "PYTHONPATH", "value": "/app"}],
-    },
-    "envFrom, and a value that adds to it": {
-        "envFrom": FROM_CONFIG,
-        "env": [{"name": "PYTHONPATH", "value": "/app:$(PYTHONPATH)"}],
-    },
-    "envFrom, and valueFrom": {
-        "envFrom": FROM_CONFIG,
-        "env": [{"name": "PYTHONPATH", "valueFrom": KEY}],
-    },
-    "names that hold the name": {
-        "env": [{"name": "MY_PYTHONPATH", "value": "/a"}, {"name": "PYTHONPATH_2", "value": "/b"}]
-    },
-    "a name that is a switch in YAML": {"env": [{"name": "NO", "value": "yes"}]},
-    "a workload of its own": {
-        "env": [{"name": "TEAM", "value": "a"}, {"name": "WORKLOAD_UID", "value": "$(TEAM)-1"}]
-    },
-    "a namespace alone": {"env": [{"name": "POD_NAMESPACE", "value": "mine"}]},
-    "a name by valueFrom, which others refer to": {
-        "env": [{"name": "POD_NAME", "valueFrom": KEY}, {"name": "OUT", "value": "/out/$(POD_NAME)"}]
-    },
-    "an address": {"env": [{"name": "PRIMUS_LENS_API_BASE_URL", "value": "http://node:8080/api/v1"}]},
-}
-
-
-@pytest.mark.parametrize("own", OWN.values(), ids=OWN)
-def test_what_a_container_has_of_its_own_stays_and_its_path_comes_behind_ours(
-    own: Document, tmp_path: Path
-) -> None:
-    sample = workload("Pod", pod_spec(training(**own)))
-    before = environment(sample)
-    (document,) = injected(tmp_path, sample)
-    env(container(document, "train"))  # none is there twice
-    after = environment(document)
-    path = before.pop("PYTHONPATH", "")
-    assert after["PYTHONPATH"] == (f"/primus-lens:{path}" if path else "/primus-lens")
-    assert {name: after[name] for name in before} == before
-    expected = {"POD_UID": "uid-of-the-pod", "WORKLOAD_UID": "uid-of-the-pod"}
-    assert {name: after[name] for name in expected} == {
-        name: before.get(name, value) for name, value in expected.items()
-    }
-
-
 def test_names_that_kustomize_makes_and_images_that_it_sets_arrive(tmp_path: Path) -> None:
-    sample = workload("Job", pod_spec(training(envFrom=FROM_CONFIG)))
+    sample = workload("Job", pod_spec(training(envFrom=[{"configMapRef": {"name": "paths"}}])))
     documents = injected(
         tmp_path,
         sample,

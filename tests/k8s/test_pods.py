@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from ..support.component import injected
 from ..support.controllers import pods_of
 from ..support.delivery import wait_until
 from ..support.image import Image, injector
-from ..support.manifests import K8S, Document, find, kustomize, render
+from ..support.manifests import K8S, Document, find, render
 from ..support.one_node import OneNode, recorded
 from ..support.two_nodes import image_with_us
 from ..support.workloads import container, pod_spec, workload
 
-INJECT = K8S / "inject"
 TRAIN = """
 import os, sys
 import wandb
@@ -30,7 +30,7 @@ run = wandb.init(project="pods", config={"lr": 0.1}, settings=wandb.Settings(sil
 for step in range(200):
     run.log({"loss": 1 / (step + 1), "nested": {"accuracy": step / 200}})
 run.finish()
-print("trained", [name for name in sys.argv[1:]])
+print("trained")
 """
 WITH_TORCH = (
     """
@@ -43,77 +43,63 @@ CONFIG = {"kind": "ConfigMap", "metadata": {"name": "paths"}, "data": {"PYTHONPA
 FROM_KEY = {"configMapKeyRef": {"name": "paths", "key": "PYTHONPATH"}}
 
 
-def inject(folder: Path, document: Document, *more: Path) -> Document:
+def inject(folder: Path, document: Document) -> Document:
     """Return a workload with the component applied."""
-    (found,) = kustomize(folder, [document], components=[INJECT, *more])
+    (found,) = injected(folder, document)
     return found
 
 
 def check(node: OneNode, workload: str, folder: Path, runs: int = 1) -> None:
     """Every point that W&B recorded in a folder is there, once, and no other."""
     written = recorded(folder)
-    assert len(written) == 400 * runs
+    assert sum(written.values()) == 400 * runs
     assert node.stored(workload) == written
     assert node.workloads()[workload]["runs"] == runs
 
 
-@pytest.mark.parametrize("kind", ["Pod", "Job", "CronJob", "Deployment", "JobSet"])
-def test_an_injected_workload_of_any_kind_reports_every_point_under_its_owner(
-    kind: str, node: OneNode, tmp_path: Path
-) -> None:
-    owner = str(uuid.uuid4())
-    (pod,) = pods_of(inject(tmp_path, workload(kind)), owner)
-    with node.run(pod, {"train.py": TRAIN}) as running:
-        assert running.wait() == {"train": 0}, running.logs()
-        own = running.manifest["metadata"]["uid"]
-        uid = own if kind in ("Pod", "Deployment") else owner
-        check(node, uid, running.volumes.path("tmp"))
-        (run,) = node.get(f"/workloads/{uid}/runs")["runs"]
-        assert (run["state"], run["config"]) == ("finished", {"lr": 0.1})
-
-
-def test_master_and_worker_of_a_pytorchjob_are_one_workload(node: OneNode, tmp_path: Path) -> None:
-    name = f"job-{uuid.uuid4().hex[:5]}"
-    document = {**workload("PyTorchJob"), "metadata": {"name": name}}
-    parts = [INJECT / "kinds/pytorchjob-master", INJECT / "kinds/pytorchjob-worker"]
-    for pod in pods_of(inject(tmp_path, document, *parts), str(uuid.uuid4())):
-        with node.run(pod, {"train.py": TRAIN}) as running:
-            assert running.wait() == {"train": 0}, running.logs()
-    assert node.workloads()[name]["runs"] == 2
-
-
+FILES = {
+    "train.py": "import mine\n" + TRAIN + "print(mine.WHO, sys.path[1:3])",
+    "lib/mine.py": "WHO = 'mine'",
+    "lib/sitecustomize.py": "print('theirs')",
+}
 OWN_PATH = {
-    "value": {"env": [{"name": "PYTHONPATH", "value": "/train/lib"}]},
-    "valueFrom": {"env": [{"name": "PYTHONPATH", "valueFrom": FROM_KEY}]},
-    "envFrom": {"envFrom": [{"configMapRef": {"name": "paths"}}]},
+    "Job": {"env": [{"name": "PYTHONPATH", "value": "/train/lib"}]},
+    "CronJob": {"env": [{"name": "PYTHONPATH", "valueFrom": FROM_KEY}]},
+    "JobSet": {"envFrom": [{"configMapRef": {"name": "paths"}}]},
+    "PyTorchJob": {"env": [{"name": "PYTHONPATH", "value": "/train/lib"}]},
 }
 
 
-@pytest.mark.parametrize("own", OWN_PATH.values(), ids=OWN_PATH)
-def test_what_is_on_a_pods_own_path_is_imported_and_its_sitecustomize_runs(
-    own: Document, node: OneNode, tmp_path: Path
+@pytest.mark.parametrize(("kind", "own"), OWN_PATH.items(), ids=OWN_PATH)
+def test_an_injected_workload_reports_every_point_and_what_is_on_its_own_path_runs(
+    kind: str, own: Document, node: OneNode, tmp_path: Path
 ) -> None:
-    files = {
-        "train.py": "import mine\n" + TRAIN + "print(mine.WHO, sys.path[1:3])",
-        "lib/mine.py": "WHO = 'mine'",
-        "lib/sitecustomize.py": "print('theirs')",
-    }
-    pod = inject(tmp_path, workload("Pod", pod_spec(container(**own))))
-    with node.run(pod, files, objects=[CONFIG]) as running:
+    owner, name = str(uuid.uuid4()), f"training-{uuid.uuid4().hex[:5]}"
+    document = {**workload(kind, pod_spec(container(**own))), "metadata": {"name": name}}
+    pod = pods_of(inject(tmp_path, document), owner)[-1]
+    with node.run(pod, FILES, objects=[CONFIG]) as running:
         assert running.wait() == {"train": 0}, running.logs()
         assert running.logs().splitlines() == [
             "theirs",
-            "trained []",
+            "trained",
             "mine ['/primus-lens', '/train/lib']",
         ]
-        check(node, running.manifest["metadata"]["uid"], running.volumes.path("tmp"))
+        uid = name if kind == "PyTorchJob" else owner
+        check(node, uid, running.volumes.path("tmp"))
+    (run,) = node.get(f"/workloads/{uid}/runs")["runs"]
+    assert (run["state"], run["config"]) == ("finished", {"lr": 0.1})
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="torch is not installed")
-def test_the_framework_of_a_pod_is_known(node: OneNode, tmp_path: Path) -> None:
-    with node.run(inject(tmp_path, workload("Pod")), {"train.py": WITH_TORCH}) as running:
+def test_the_ranks_that_torchrun_starts_report_and_their_framework_is_known(
+    node: OneNode, tmp_path: Path
+) -> None:
+    command = ["torchrun", "--standalone", "--nproc-per-node=2", "/train/train.py"]
+    pod = inject(tmp_path, workload("Pod", pod_spec(container(command=command))))
+    with node.run(pod, {"train.py": WITH_TORCH}) as running:
         assert running.wait() == {"train": 0}, running.logs()
         uid = running.manifest["metadata"]["uid"]
+        check(node, uid, running.volumes.path("tmp"), runs=2)
     assert node.get(f"/workloads/{uid}/framework-detection")["framework"] == "pytorch"
 
 
@@ -153,8 +139,8 @@ def test_a_pod_that_cannot_be_injected_trains_as_it_would_without_us(
         sample = workload("Pod", pod_spec(container(env=[off])))
     with node.run(inject(tmp_path, sample), {"train.py": TRAIN}, images=images, sizes=sizes) as running:
         assert running.wait() == {"train": 0}, running.logs()
-        assert running.logs() == without_us == "trained []\n"
-        assert len(recorded(running.volumes.path("tmp"))) == 400
+        assert running.logs() == without_us == "trained\n"
+        assert sum(recorded(running.volumes.path("tmp")).values()) == 400
         said = running.logs("primus-lens-inject")
         assert ("nothing was injected" in said) is (why != "switched off"), said
     assert running.manifest["metadata"]["uid"] not in node.workloads()
@@ -173,9 +159,9 @@ def broken_injector(folder: Path, wheel: Path) -> Image:
 
 
 @pytest.fixture(scope="module")
-def with_wheel(tmp_path_factory: pytest.TempPathFactory) -> Image:
+def with_wheel(tmp_path_factory: pytest.TempPathFactory, wheel: Path) -> Image:
     """An image that has our wheel beside wandb, without a key for W&B."""
-    image = image_with_us(tmp_path_factory.mktemp("image"))
+    image = image_with_us(tmp_path_factory.mktemp("image"), wheel)
     return image.with_env(WANDB_MODE="offline", OMP_NUM_THREADS="1")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -19,6 +21,18 @@ _DEFAULT_CAPABILITIES = (
     "chown dac_override fsetid fowner mknod net_raw setgid setuid setfcap setpcap net_bind_service "
     "sys_chroot kill audit_write"
 ).split()
+_UNSHARE = "unshare --mount --uts --ipc --pid --fork --propagation private".split()
+
+
+@functools.cache
+def cannot_run() -> str:
+    """Return why no container can be run here; nothing where they can."""
+    if os.geteuid() != 0:
+        return "needs root, to mount and to be another user"
+    if shutil.which("unshare") is None:
+        return "unshare is missing: apt install util-linux"
+    finished = subprocess.run([*_UNSHARE, "mount", "-t", "tmpfs", "probe", "/mnt"], capture_output=True)
+    return "may not mount here: " + finished.stderr.decode() if finished.returncode else ""
 
 
 @dataclass(frozen=True)
@@ -68,8 +82,7 @@ class Container:
         enter = ["nsenter", f"--net={spec.network}"] if spec.network else []
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*enter, "unshare", *"--mount --uts --ipc --pid --fork --propagation private".split()]
-                + ["sh", "-euc", _setup(spec, folder / "root")],
+                [*enter, *_UNSHARE, "sh", "-euc", _setup(spec, folder / "root")],
                 stdin=subprocess.DEVNULL,
                 stdout=writer,
                 stderr=log,

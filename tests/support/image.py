@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence
@@ -78,10 +77,3 @@ def injector(folder: Path, wheel: Path) -> Image:
     environment = Environment(folder)
     environment.install(wheel)
     return replace(of_environment(environment), user=65532)
-
-
-def can_run_containers() -> str | None:
-    """Return why containers cannot be run here, None if they can."""
-    if os.geteuid() != 0:
-        return "needs root, to mount and to be another user"
-    return None
