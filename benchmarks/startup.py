@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from primus_lens_wandb_exporter.bootstrap import HOOK_SWITCH
+from tests.support.pythons import PLAIN
 
 from .pairs import Figure, added, interleave
 from .table import Row
 from .workshop import HOOK_FOLDER, REPOSITORY, Workshop
 
 TITLE = "Start-up of `python -c pass`, our wheel in a bare venv"
-
-PLAIN_PYTHON = Path(getattr(sys, "_base_executable", sys.executable))  # the one a venv is made from
 
 _ROUNDS = 200
 _PEER_ROUNDS = 9
@@ -107,8 +106,8 @@ def measure(workshop: Workshop) -> Iterator[Row]:
         "no bytecode": lambda: starter.start(folder=starter.no_bytecode),
         "empty": lambda: starter.start(folder=starter.empty),
         # It looks for a `usercustomize`, too, as no virtual environment does.
-        "plain": lambda: starter.start(folder=starter.injected, python=PLAIN_PYTHON),
-        "plain, empty": lambda: starter.start(folder=starter.empty, python=PLAIN_PYTHON),
+        "plain": lambda: starter.start(folder=starter.injected, python=Path(PLAIN)),
+        "plain, empty": lambda: starter.start(folder=starter.empty, python=Path(PLAIN)),
     }
     interleave(3, variants)  # fills the page cache
     starts = interleave(_ROUNDS, variants)

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from . import __version__
-from .injected_files import CACHE, PACKAGE, SUMS, bytecode_tags, collect
+from .injected_files import CACHE, PACKAGE, SUMS, bytecode_tags, collect, is_same, sums
 from .run_command import ENTRY_FILES
 from .scratch_folder import scratch_folder
 
@@ -81,12 +81,14 @@ def _make_folder(folder: Path) -> None:
         folder.chmod(0o755)
 
 
-def _holds(folder: Path, files: dict[str, bytes]) -> bool:
-    """Return whether all files are there and as they should be."""
+def _holds(folder: Path, files: dict[str, bytes], *, whole: bool = True) -> bool:
+    """Return whether files are there and as they should be; whole: and in agreement with their sums."""
     try:
-        return all((folder / name).read_bytes() == data for name, data in files.items())
+        there = {name: (folder / name).read_bytes() for name in files}
     except OSError:
         return False
+    alike = all(is_same(name, there[name], data) for name, data in files.items())
+    return alike and (not whole or there[SUMS] == sums(there))
 
 
 def _holds_ours(folder: Path) -> bool:
@@ -149,16 +151,19 @@ def _clear(folder: Path, stage: Path) -> None:
 
 def _arm(folder: Path, stage: Path, files: dict[str, bytes]) -> None:
     """Move what was written into its place."""
+    first = True
     try:
         (stage / PACKAGE).rename(folder / PACKAGE)
     except OSError:  # another run was faster: all is well if it is of the same mind
         ours = {name: data for name, data in files.items() if name.startswith(f"{PACKAGE}/")}
-        if not _holds(folder, ours):
+        if not _holds(folder, ours, whole=False):
             raise
+        first = False
     _make_folder(folder / CACHE)
     beside = [name for name in files if name.startswith(f"{CACHE}/")]
     for name in (*beside, *ENTRY_FILES):
-        (stage / name).replace(folder / name)
+        if first or not (folder / name).exists():
+            (stage / name).replace(folder / name)
 
 
 def _say(text: str, stream: object) -> None:

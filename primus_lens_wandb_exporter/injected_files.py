@@ -23,7 +23,7 @@ _METADATA = f"Metadata-Version: 2.1\nName: primus-lens-wandb-exporter\nVersion: 
 _ENTRY_POINTS = f"[opentelemetry_pre_instrument]\n{PACKAGE} = _{PACKAGE}:start\n"
 
 _LEFT_OUT = ("processor", "sitecustomize", CACHE)  # the first is a program of its own, with needs
-_HASHED, _UNCHECKED = 0b1, 0b01  # PEP 552: flags in the second word of a .pyc
+_HASHED, _UNCHECKED, _HEADER = 0b1, 0b01, 16  # PEP 552: flags in the second word, length in bytes
 
 
 def collect() -> dict[str, bytes]:
@@ -46,8 +46,24 @@ def collect() -> dict[str, bytes]:
             parent = Path(name).parent
             for pyc, code in _bytecode(source, data).items():
                 files[str(parent / CACHE / pyc)] = code
-    sums = (f"{sha256(data).hexdigest()}  {name}\n" for name, data in sorted(files.items()))
-    return {**files, SUMS: "".join(sums).encode()}
+    return {**files, SUMS: sums(files)}
+
+
+def sums(files: dict[str, bytes]) -> bytes:
+    """Return what `SHA256SUMS` says of all files but itself."""
+    rest = sorted((name, data) for name, data in files.items() if name != SUMS)
+    return "".join(f"{sha256(data).hexdigest()}  {name}\n" for name, data in rest).encode()
+
+
+def is_same(name: str, one: bytes, other: bytes) -> bool:
+    """Return whether two contents of a file are as good as each other.
+
+    What Python makes of the same source twice may differ in its bytes, but not in its header, which
+    names the Python and the source.
+    """
+    if name == SUMS:
+        return True
+    return one[:_HEADER] == other[:_HEADER] if name.endswith(".pyc") else one == other
 
 
 def bytecode_tags(files: dict[str, bytes]) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 from .support.injection import injected
 from .support.installation import COUNT_FINDERS, Environment, run_python
 from .support.processor import Processor
+from .support.pythons import PLAIN
 from .support.scripts import ScriptRunner
 from .support.twice import QUIET
 
@@ -54,7 +55,6 @@ print("Datadog" if getattr(sys.modules.get(name), "loaded", False) else "")
 print("OpenTelemetry" if hasattr(requests.Session.send, "__wrapped__") else "")
 """
 )
-PLAIN_PYTHON = str(getattr(sys, "_base_executable", sys.executable))
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ PACKAGES = [entry for entry in sys.path if entry.endswith("-packages")]
 def test_opentelemetry_in_front(folder: Path) -> None:
     """We run as `usercustomize`."""
     pythonpath = path(OTEL, folder, *PACKAGES)
-    finished = run_python(PLAIN_PYTHON, WHO_RAN, pythonpath=pythonpath, environ=SILENT)
+    finished = run_python(PLAIN, WHO_RAN, pythonpath=pythonpath, environ=SILENT)
     assert (finished.stdout, finished.stderr) == ("1\n\nOpenTelemetry\n", "")
 
 
@@ -117,11 +117,11 @@ def test_opentelemetry_in_front_in_a_virtual_environment(folder: Path, without_u
 
 def test_opentelemetrys_command(folder: Path) -> None:
     program = (
-        f"import sys; sys.argv[1:] = [{PLAIN_PYTHON!r}, '-c', {WHO_RAN!r}]\n"
+        f"import sys; sys.argv[1:] = [{PLAIN!r}, '-c', {WHO_RAN!r}]\n"
         "from opentelemetry.instrumentation.auto_instrumentation import run; run()"
     )
     pythonpath = path(folder, *PACKAGES)
-    finished = run_python(PLAIN_PYTHON, program, pythonpath=pythonpath, environ=SILENT)
+    finished = run_python(PLAIN, program, pythonpath=pythonpath, environ=SILENT)
     assert (finished.stdout, finished.stderr) == ("1\n\nOpenTelemetry\n", "")
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
 from .support.injection import injected
 from .support.installation import COUNT_FINDERS, Environment, run_python
-from .support.pythons import OLD, SUPPORTED
+from .support.pythons import OLD, PLAIN, SUPPORTED
 
 THEIRS = "import sys\nsys.stdout.write('theirs\\n')\n"
-PLAIN_PYTHON = str(getattr(sys, "_base_executable", sys.executable))  # the one a venv is made from
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +67,14 @@ def test_wheel_and_folder_at_once_arm_it_once(wheel: Path, folder: Path, tmp_pat
 
 def test_behind_one_that_runs_no_other_it_is_armed_as_usercustomize(folder: Path, theirs: Path) -> None:
     """Where there is one: a virtual environment has none."""
-    finished = run_python(PLAIN_PYTHON, COUNT_FINDERS, pythonpath=f"{theirs}:{folder}")
+    finished = run_python(PLAIN, COUNT_FINDERS, pythonpath=f"{theirs}:{folder}")
     assert (finished.stdout, finished.stderr) == ("theirs\n1\n", "")
 
 
 def test_the_users_own_usercustomize_runs_once(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "usercustomize.py").write_text(THEIRS)
     code = f"{COUNT_FINDERS}\nimport usercustomize; print(usercustomize.__file__)"
-    finished = run_python(PLAIN_PYTHON, code, pythonpath=f"{folder}:{tmp_path}")
+    finished = run_python(PLAIN, code, pythonpath=f"{folder}:{tmp_path}")
     assert finished.stdout == f"theirs\n1\n{tmp_path / 'usercustomize.py'}\n"
     assert finished.stderr == ""
 

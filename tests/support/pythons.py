@@ -21,5 +21,6 @@ def _find(name: str) -> Path | None:
     return kept[-1] if kept else Path(on_path) if on_path else None
 
 
+PLAIN = os.path.realpath(sys.executable)  # the one that a virtual environment is made from
 OLD = find_pythons("2.7", "3.6", "3.7", "3.8")
 SUPPORTED = find_pythons("3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
