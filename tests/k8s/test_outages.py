@@ -14,8 +14,7 @@ from primus_lens_wandb_exporter.processor.store import CRASHED_AFTER
 from primus_lens_wandb_exporter.processor.store.location import open_store
 
 from ..support import manifests
-from ..support.delivery import wait_until
-from ..support.logged import LOG, Row, check_killed, stored_rows, written_rows
+from ..support.logged import LOG, Row, check_killed, stored_rows, wait_for, written_rows
 from ..support.two_nodes import TwoNodes
 
 # Logs until it is told that it is enough.
@@ -37,7 +36,7 @@ class Training:
         self.nodes = nodes
         self.pod = nodes.start_pod(manifests.render(manifests.K8S / "pod"), LOG + TRAIN)
         self.workload = self.pod.manifest["metadata"]["uid"]
-        wait_until(lambda: self.runs and self.runs[0]["host"] and self.stored)
+        wait_for(lambda: self.runs and self.runs[0]["host"] and self.stored)
 
     @property
     def runs(self) -> list[dict[str, Any]]:
@@ -76,7 +75,7 @@ def training(nodes: TwoNodes) -> Training:
 
 def test_a_node_is_cut_off_for_a_while_and_nothing_is_lost(training: Training) -> None:
     training.nodes.network.cut(0)
-    wait_until(lambda: training.stats["errors"])
+    wait_for(lambda: training.stats["errors"])
     training.nodes.network.mend(0)
     training.finish()
     assert training.stored == training.written
@@ -93,8 +92,8 @@ def test_a_container_sends_what_the_one_before_it_put_aside(training: Training) 
     network.mend(0)
     assert pod.manifest["spec"]["restartPolicy"] == "OnFailure"
     pod.start_container(manifests.container(pod.manifest, "training"))
-    wait_until(lambda: "failed" in {run["state"] for run in training.runs})
-    wait_until(lambda: not before - training.stored)
+    wait_for(lambda: "failed" in {run["state"] for run in training.runs})
+    wait_for(lambda: not before - training.stored)
     training.finish()
     assert not training.written - training.stored
 

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from ..support import manifests
-from ..support.delivery import wait_until
 from ..support.kubelet import Pod
-from ..support.logged import LOG, Row, check_killed, recorded_rows, stored_rows, written_rows
+from ..support.logged import LOG, Row, check_killed, recorded_rows, stored_rows, wait_for, written_rows
 from ..support.two_nodes import TwoNodes
 
 # Rank 0 goes on with its run after a restart, the others begin new ones. `KILLED` is killed, once.
@@ -106,7 +105,7 @@ def test_a_rank_is_killed_and_the_job_goes_on(nodes: TwoNodes) -> None:
 def test_a_pod_is_told_to_end_and_one_in_its_place_goes_on(nodes: TwoNodes) -> None:
     """As when a node is drained: `torchrun` is process 1, and passes SIGTERM on."""
     training = Training(nodes)
-    wait_until((training.records / "step").exists, 60)
+    wait_for((training.records / "step").exists)
     (ended,) = training.job.pods[1].delete().values()
     assert ended != 137  # the grace period was long enough
     training.job.replace(1)

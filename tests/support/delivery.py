@@ -15,12 +15,12 @@ SPLIT = Outcome(Verdict.SPLIT, "http_413")
 DROP = Outcome(Verdict.DROP, "http_404")
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 30) -> None:
-    """Wait for something that announces itself to nobody; fail if it does not happen."""
+def wait_until(condition: Callable[[], Any], seconds: float = 30, every: float = 0.002) -> None:
+    """Wait, in seconds, for something that announces itself to nobody; fail if it does not happen."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.002)
+        time.sleep(every)
 
 
 def pack_together(items: Sequence[Any]) -> Iterable[Envelope]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Callable
 
+from .delivery import wait_until
 from .recorded import recorded_points
 
 INTERVAL = 1.0  # seconds: FLUSH_INTERVAL of those scripts
@@ -23,6 +24,11 @@ def log(run, record, step, loss):
     run.log({"loss": loss, "time": now}, step=step)
     record.write(json.dumps([step, loss, now]) + "\\n")
 """
+
+
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Wait for something that it takes a process or a request to see."""
+    wait_until(condition, seconds=60, every=0.2)
 
 
 def written_rows(record: Path) -> Counter[Row]:
