@@ -16,6 +16,10 @@ from ..support.kubelet import Pod
 from ..support.logged import LOG, Row, check_killed, recorded_rows, stored_rows, wait_for, written_rows
 from ..support.two_nodes import TwoNodes
 
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None, reason="torch is not installed"
+)
+
 # Rank 0 goes on with its run after a restart, the others begin new ones. `KILLED` is killed, once.
 RANK = """
 import torch, torch.distributed as dist
@@ -48,8 +52,6 @@ class Training:
     """The Job with `RANK` on two nodes."""
 
     def __init__(self, nodes: TwoNodes, killed: int | None = None) -> None:
-        if importlib.util.find_spec("torch") is None:
-            pytest.skip("torch is missing: pip install torch")
         self.nodes, self.workload = nodes, str(uuid.uuid4())
         self.records = nodes.claims / "training-checkpoints"
         documents = manifests.render(manifests.K8S / "job")
