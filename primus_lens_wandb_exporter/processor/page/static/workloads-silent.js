@@ -50,7 +50,7 @@ export class SilentPods {
       when(pod.last_seen),
       [SENT[pod.last_sent], values && h("span", { class: "sub" }, values)],
       when(pod.announced),
-      [pod.host.split(".")[0] || "–", pod.pid && h("span", { class: "sub" }, `process ${pod.pid}`)],
+      [h("span", { title: pod.host }, pod.host.split(".")[0] || "–"), pod.pid && h("span", { class: "sub" }, `process ${pod.pid}`)],
       pod.rank ?? "–",
       runsOf(pod.open_runs),
     ];
