@@ -3,8 +3,8 @@
     python3 k8s/images/build.py --registry registry.example.com/primus-lens [--push]
 
 By buildah, podman or docker (buildx), whichever is found first. With --push their digests are written
-into k8s/cluster/kustomization.yaml; without, each image becomes an OCI layout below dist/images, with the
-digest that it will have in a registry.
+into k8s/cluster/kustomization.yaml; without, each image becomes an OCI layout below dist/images, with
+the digest that it will have in a registry.
 """
 
 from __future__ import annotations
@@ -126,15 +126,18 @@ def _build_by_buildah(
     builder: str, options: Sequence[str], image: str, layout: Path | None, epoch: int
 ) -> str:
     """Build by buildah or podman, and return the digest of the image's index."""
-    subprocess.run(
-        [builder, "manifest", "rm", image], capture_output=True
-    )  # it would grow, not be replaced
+    # It would grow, not be replaced.
+    subprocess.run([builder, "manifest", "rm", image], capture_output=True)
     _run(builder, "build", *options, f"--timestamp={epoch}", f"--manifest={image}", str(REPOSITORY))
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder, "digest")
         place = f"docker://{image}" if layout is None else f"oci:{_emptied(layout)}"
-        _run(builder, "manifest", "push", "--all", "--quiet", f"--digestfile={told}", image, place)
-        return told.read_text().strip()
+        push = [builder, "manifest", "push", "--all", "--quiet", "--format=oci"]
+        _run(*push, f"--digestfile={told}", image, place)
+        digest = told.read_text().strip()
+    if not digest:  # some releases of buildah fail without a word, and with status 0
+        raise SystemExit(f"failed to write {place}: if it is a registry, try `{builder} login`")
+    return digest
 
 
 def _build_by_docker(

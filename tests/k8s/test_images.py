@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import ssl
 import stat
 import subprocess
 import sys
@@ -12,18 +13,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import httpx
 import pytest
 
 from ..support.bodies import metrics, point
 from ..support.chroot import enter
 from ..support.images import BuiltImage, Workshop, once, shared_workshop
 from ..support.manifests import container, find, pod_templates, render
+from ..support.registry import running_registry
 from ..support.scripts import REPOSITORY
 from ..support.served import Server
 from ..support.stand_ins import SUPPORTED, find_python
 
 INJECTOR, PROCESSOR = "primus-lens-wandb-injector", "primus-lens-telemetry-processor"
 PACKAGE = "primus_lens_wandb_exporter"
+INDEX = "application/vnd.oci.image.index.v1+json"
 NOBODY = 54321  # a user that no image knows
 MISSING = [
     reason
@@ -68,7 +72,8 @@ def built(workshop: Workshop) -> Built:
     """Build both images, and pin them in a copy of the manifests."""
     with once(workshop.folder / "built") as undone:
         if undone:
-            workshop.build("first", f"--pin={workshop.cluster / 'kustomization.yaml'}")
+            output = workshop.folder / "first"
+            workshop.build(f"--output={output}", f"--pin={workshop.cluster / 'kustomization.yaml'}")
     injector, processor = (
         BuiltImage(workshop.folder / "first" / name) for name in (INJECTOR, PROCESSOR)
     )
@@ -76,11 +81,19 @@ def built(workshop: Workshop) -> Built:
 
 
 @can_build
-def test_what_is_built_twice_is_the_same(workshop: Workshop, built: Built) -> None:
-    workshop.build("second", "--only=injector")
-
-    again = BuiltImage(workshop.folder / "second" / INJECTOR)
-    assert (again.layers, again.digest) == (built.injector.layers, built.injector.digest)
+def test_what_is_built_again_and_pushed_is_the_same(
+    workshop: Workshop, built: Built, tmp_path: Path
+) -> None:
+    cluster = shutil.copy(workshop.cluster / "kustomization.yaml", tmp_path)
+    with running_registry(tmp_path / "registry") as (registry, authority):
+        workshop.build(
+            "--only=injector", "--push", f"--pin={cluster}", registry=registry, authority=authority
+        )
+        tls = ssl.create_default_context(cafile=authority)
+        address = f"https://{registry}/v2/{INJECTOR}/manifests/{built.injector.digest}"
+        assert httpx.head(address, verify=tls, headers={"Accept": INDEX}).status_code == 200
+    entry = f"    newName: {registry}/{INJECTOR}\n    digest: {built.injector.digest}\n"
+    assert entry in Path(cluster).read_text()
 
 
 @can_build

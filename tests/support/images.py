@@ -56,11 +56,12 @@ class Workshop:
         (self.folder / "bases.env").write_text("".join(lines))
         (self.folder / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {WHEELS}\n")
 
-    def build(self, output: str, *more: str) -> None:
-        """Run the script that builds the images, into a folder below this one."""
-        options = [f"--registry={REGISTRY}", "--builder=buildah", f"--bases={self.folder / 'bases.env'}"]
-        options += [f"--pip-conf={self.folder / 'pip.conf'}", f"--output={self.folder / output}"]
-        self._run(sys.executable, str(SCRIPT), *options, *more)
+    def build(self, *more: str, registry: str = REGISTRY, authority: Path | None = None) -> None:
+        """Run the script that builds the images; it trusts a registry that the authority vouches for."""
+        options = [f"--registry={registry}", "--builder=buildah", f"--bases={self.folder / 'bases.env'}"]
+        options += [f"--pip-conf={self.folder / 'pip.conf'}"]
+        trusted = {"SSL_CERT_FILE": str(authority)} if authority else {}
+        self._run(sys.executable, str(SCRIPT), *options, *more, **trusted)
 
     def remove(self) -> None:
         """Remove all that was built; a build that was cut short leaves mounts."""
@@ -89,9 +90,13 @@ class Workshop:
         (image,) = json.loads(self._run("buildah", "images", "--json", name))
         return f"{name.rpartition(':')[0]}@{image['digest']}"
 
-    def _run(self, *command: str) -> str:
+    def _run(self, *command: str, **environ: str) -> str:
         done = subprocess.run(
-            command, env=self._environ, capture_output=True, text=True, stdin=subprocess.DEVNULL
+            command,
+            env={**self._environ, **environ},
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         return done.stdout
