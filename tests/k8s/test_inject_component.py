@@ -58,7 +58,7 @@ def test_every_kind_gets_the_folder_and_keeps_what_it_had(kind: str, tmp_path: P
         validate(document, version)
     assert document["metadata"] == sample["metadata"]
     templates = pod_templates(document)
-    assert len(templates) == len(pod_templates(sample)) == (2 if kind == "PyTorchJob" else 1)
+    assert len(templates) == len(pod_templates(sample)) == (2 if kind in ("JobSet", "PyTorchJob") else 1)
     for template, before in zip(templates, pod_templates(sample)):
         assert without_ours(template["spec"], before["spec"]) == before["spec"]
         pod = {"apiVersion": "v1", "kind": "Pod", **template}

@@ -16,6 +16,7 @@ from ..support.manifests import (
     OLDEST,
     Document,
     containers,
+    env,
     folders,
     kustomize,
     pod_templates,
@@ -37,7 +38,10 @@ FOR_FOLDERS = {
 }
 FOR_WORKLOADS = {
     "inject": [],
-    **{f"inject/kinds/pytorchjob-{role}": ["inject"] for role in ("master", "worker")},
+    **{
+        f"inject/kinds/{kind}": ["inject"]
+        for kind in ("jobset-second", "pytorchjob-master", "pytorchjob-worker")
+    },
 }
 PARTS = {f"inject/kinds/{kind}" for kind in ("pod", "job", "cronjob", "template", "jobset")}  # of inject
 VERSIONS = {"policy/v1beta1": ("1.34", "1.35")}  # of Kubernetes, where it is not for all
@@ -85,6 +89,7 @@ def check_containers(pod: Document) -> None:
     ports: set[Any] = set()
     for container in containers(pod):
         assert container["securityContext"]["readOnlyRootFilesystem"] is True, container["name"]
+        env(container)  # none is there twice
         ports |= {port[key] for port in container.get("ports", []) for key in ("name", "containerPort")}
         for kind in ("startup", "liveness", "readiness"):
             probe = container.get(f"{kind}Probe", {}).get("httpGet")

@@ -103,7 +103,9 @@ def test_the_ranks_that_torchrun_starts_report_and_their_framework_is_known(
     assert node.get(f"/workloads/{uid}/framework-detection")["framework"] == "pytorch"
 
 
-def test_a_pod_is_asked_how_its_processes_stand(node: OneNode, tmp_path: Path) -> None:
+def test_a_pod_is_asked_how_its_processes_stand_and_whether_data_arrives(
+    node: OneNode, tmp_path: Path
+) -> None:
     script = TRAIN.replace("run.finish()", "import time; time.sleep(100)")
     asked = ("python", "-m", "primus_lens_wandb_exporter", "stats", "--json")
 
@@ -115,6 +117,8 @@ def test_a_pod_is_asked_how_its_processes_stand(node: OneNode, tmp_path: Path) -
 
     with node.run(inject(tmp_path, workload("Pod")), {"train.py": script}) as running:
         wait_until(lambda: accepted() == [400])
+        doctor = running.exec("python", "-m", "primus_lens_wandb_exporter", "doctor")
+        assert doctor.returncode == 0, doctor.stdout
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from .manifests import K8S, Document, kustomize
 INJECT = K8S / "inject"
 # What a kind needs beside it.
 _MORE = {
+    "JobSet": [INJECT / "kinds/jobset-second"],
     "PyTorchJob": [INJECT / "kinds/pytorchjob-master", INJECT / "kinds/pytorchjob-worker"],
 }
 

@@ -72,11 +72,14 @@ def _statefulset(spec: Document) -> Document:
 
 
 def _jobset(spec: Document) -> Document:
-    workers = {"name": "workers", "replicas": 1, "template": {"spec": {"template": {"spec": spec}}}}
+    replicated = [
+        {"name": name, "template": {"spec": {"template": {"spec": copy.deepcopy(spec)}}}}
+        for name in ("leader", "workers")
+    ]
     return {
         "apiVersion": "jobset.x-k8s.io/v1alpha2",
         "kind": "JobSet",
-        "spec": {"replicatedJobs": [workers]},
+        "spec": {"replicatedJobs": replicated},
     }
 
 
