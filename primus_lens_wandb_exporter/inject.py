@@ -32,6 +32,8 @@ def perform(folder: str, *, best_effort: bool) -> int:
         best_effort: return 0 whatever happens, for an init container must not keep a pod from starting.
     """
     try:
+        if not folder:  # a variable that is not set, and Path("") is the working directory
+            raise CannotInject("no folder is named")
         tags = inject(Path(folder))
     except (CannotInject, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -42,7 +44,7 @@ def perform(folder: str, *, best_effort: bool) -> int:
     else:
         _say(f"{folder}: version {__version__}, bytecode for {' '.join(tags)}", sys.stdout)
         return 0
-    _say(f"{folder}: nothing was injected: {reason}", sys.stderr)
+    _say(f"{folder or repr(folder)}: nothing was injected: {reason}", sys.stderr)
     return 0 if best_effort else 1
 
 

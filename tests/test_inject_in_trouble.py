@@ -44,6 +44,12 @@ def namespaces() -> list[str]:
     return command
 
 
+def test_no_name() -> None:
+    finished = inject("")
+    line = "primus-lens-wandb: '': nothing was injected: no folder is named\n"
+    assert (finished.returncode, finished.stderr, finished.stdout) == (1, line, "")
+
+
 def test_no_folder(tmp_path: Path) -> None:
     assert_refused(tmp_path / "a" / "b", f"there is no folder {tmp_path / 'a'}")
 
