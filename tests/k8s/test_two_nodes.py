@@ -31,7 +31,7 @@ dist.broadcast_object_list(start)
 again = {"id": os.environ["WORKLOAD_UID"], "resume": "allow"} if rank == 0 else {}
 run = wandb.init(project="two-nodes", name=f"rank-{rank}", group=os.environ["WORKLOAD_UID"], **again)
 with open(f"/checkpoints/{run.id}.jsonl", "a", buffering=1) as record:
-    for step in range(start[0], 200):
+    for step in range(start[0], 260):
         loss = torch.tensor(float(rank))
         dist.all_reduce(loss)
         log(run, record, step, loss.item())
@@ -39,7 +39,7 @@ with open(f"/checkpoints/{run.id}.jsonl", "a", buffering=1) as record:
             with open(checkpoint + ".new", "w") as file:
                 file.write(str(step + 1))
             os.replace(checkpoint + ".new", checkpoint)
-        if rank == KILLED and step == 130 and start == [0]:
+        if rank == KILLED and step == 220 and start == [0]:
             print("killed:", run.id, flush=True)
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(0.02)

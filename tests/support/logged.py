@@ -11,7 +11,7 @@ from typing import Any, Callable
 from .delivery import wait_until
 from .recorded import recorded_points
 
-INTERVAL = 1.0  # seconds: FLUSH_INTERVAL of those scripts
+INTERVAL = 2.0  # seconds: FLUSH_INTERVAL of those scripts
 Row = tuple[str, int, float]  # metric, step, value
 
 # Every call also goes into a file: W&B's own record lacks the last ones of a process that was killed.
