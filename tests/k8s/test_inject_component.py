@@ -14,6 +14,7 @@ from ..support.manifests import (
     Document,
     container,
     env,
+    find,
     pod_templates,
     validate,
 )
@@ -147,3 +148,12 @@ def test_several_workloads_are_injected_and_all_else_stays_as_it_is(tmp_path: Pa
     for document in documents:
         for template in pod_templates(document):
             assert template["spec"]["initContainers"][0]["name"] == "primus-lens-inject"
+
+
+def test_a_workload_that_opts_out_stays_as_it_is(tmp_path: Path) -> None:
+    out = workload("Job", annotations={"primus-lens/inject": "false"})
+    other = workload("CronJob", annotations={"primus-lens/inject": "true"})
+    documents = injected(tmp_path, out, other)
+    assert out in documents
+    (template,) = pod_templates(find(documents, "CronJob"))
+    assert template["spec"]["initContainers"]
