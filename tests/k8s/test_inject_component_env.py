@@ -21,13 +21,19 @@ CONFIG: Document = {
     "metadata": {"name": "paths"},
     "data": {"PYTHONPATH": "/from/config", "other": "/other"},
 }
+OTHERS: Document = {
+    "kind": "ConfigMap",
+    "metadata": {"name": "others"},
+    "data": {"PATH": "/from/others"},
+}
+SECRETS: Document = {"kind": "Secret", "metadata": {"name": "secrets"}, "stringData": {"KEY": "secret"}}
 
 
 def environment(document: Document, uid: str = "uid-of-the-owner") -> dict[str, str]:
     """Return the variables that the first pod's training container has in a cluster."""
     pod = scheduled(pods_of(document, uid)[0])
     pod["metadata"]["uid"] = "uid-of-the-pod"
-    return make_env(container(pod, "train"), pod, Cluster([CONFIG]))
+    return make_env(container(pod, "train"), pod, Cluster([CONFIG, OTHERS, SECRETS]))
 
 
 @pytest.mark.parametrize(
@@ -106,8 +112,24 @@ def test_what_a_container_has_of_its_own_stays_and_its_path_comes_behind_ours(
     }
 
 
-def test_where_envfrom_may_bring_a_path_and_does_not_the_reference_to_it_stays(tmp_path: Path) -> None:
-    (document,) = injected(
-        tmp_path, workload("Pod", pod_spec(training(envFrom=[{"prefix": "X_", **FROM_CONFIG[0]}])))
-    )
-    assert environment(document)["PYTHONPATH"] == "/primus-lens:$(PYTHONPATH)"
+MAYBE = "/primus-lens:$(PYTHONPATH)"
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ([{"configMapRef": {"name": "others"}}], MAYBE),
+        ([{"secretRef": {"name": "secrets", "optional": True}}], MAYBE),
+        ([{"prefix": "X_", **FROM_CONFIG[0]}], "/primus-lens"),
+        ([{"prefix": "X_", "secretRef": {"name": "secrets"}}], "/primus-lens"),
+        ([{"prefix": "X_", **FROM_CONFIG[0]}, {"configMapRef": {"name": "others"}}], MAYBE),
+        ([{"configMapRef": {"name": "others"}}, {"prefix": "X_", **FROM_CONFIG[0]}], MAYBE),
+        ([{"prefix": "X_", **FROM_CONFIG[0]}, {"prefix": "Y_", **FROM_CONFIG[0]}], "/primus-lens"),
+        ([{"prefix": "PYTHON", "configMapRef": {"name": "others"}}], "/primus-lens:/from/others"),
+    ],
+)
+def test_only_where_envfrom_may_bring_a_path_ours_refers_to_one(
+    sources: list[Document], expected: str, tmp_path: Path
+) -> None:
+    (document,) = injected(tmp_path, workload("Pod", pod_spec(training(envFrom=sources))))
+    assert environment(document)["PYTHONPATH"] == expected
