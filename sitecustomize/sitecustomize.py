@@ -22,8 +22,11 @@ def _run_shadowed(name):
     import os
     import sys
 
-    here = os.path.realpath(os.path.dirname(__file__))
-    ours = [item for item in enumerate(sys.path) if os.path.realpath(item[1] or ".") == here]
+    here = os.path.dirname(__file__)
+    ours = [item for item in enumerate(sys.path) if item[1] in (here, here + os.sep)]
+    if not ours:  # spelled in another way: finding that out takes a tenth of a millisecond
+        here = os.path.realpath(here)
+        ours = [item for item in enumerate(sys.path) if os.path.realpath(item[1] or ".") == here]
     if not ours:
         return
     this = sys.modules.pop(name, None)

@@ -46,6 +46,16 @@ def test_an_error_in_the_shadowed_one_is_reported_as_without_us(tmp_path: Path) 
     assert "theirs" in with_us.stderr
 
 
+@pytest.mark.parametrize(
+    "spelling", ["{}/", "{}//", "{0}/../{1}", "/proc/self/root{}", "{}:{}", "{}:{}/"]
+)
+def test_however_its_folder_is_spelled_the_shadowed_one_runs_once(spelling: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('theirs')")
+    ours = spelling.replace("{}", "{0}").format(HOOK_FOLDER, HOOK_FOLDER.name)
+    finished = run_python(sys.executable, COUNT_FINDERS, pythonpath=f"{ours}:{tmp_path}:{HOOK_FOLDER}/.")
+    assert (finished.stdout, finished.stderr) == ("theirs\n1\n", "")
+
+
 def test_alone_it_says_nothing(tmp_path: Path) -> None:
     finished = run_python(sys.executable, COUNT_FINDERS, pythonpath=HOOK_FOLDER)
     assert (finished.stdout, finished.stderr) == ("1\n", "")
