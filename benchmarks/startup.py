@@ -105,12 +105,17 @@ def measure(workshop: Workshop) -> Iterator[Row]:
         "injected": lambda: starter.start(folder=starter.injected),
         "no bytecode": lambda: starter.start(folder=starter.no_bytecode),
         "empty": lambda: starter.start(folder=starter.empty),
-        # It looks for a `usercustomize`, too, as no virtual environment does.
+    }
+    # It looks for a `usercustomize`, too, as no virtual environment does. In turns of their own: another
+    # interpreter leaves cold caches to the next one.
+    outside = {
         "plain": lambda: starter.start(folder=starter.injected, python=Path(PLAIN)),
         "plain, empty": lambda: starter.start(folder=starter.empty, python=Path(PLAIN)),
     }
-    interleave(3, variants)  # fills the page cache
-    starts = interleave(_ROUNDS, variants)
+    starts = {}
+    for these in (variants, outside):
+        interleave(3, these)  # fills the page cache
+        starts.update(interleave(_ROUNDS, these))
 
     def more(variant: str, clock: str, than: str = "without") -> Figure:
         sides = (starts[variant], starts[than])
