@@ -45,6 +45,8 @@ def of_environment(environment: Environment) -> Image:
         if text.startswith(shebang):
             script.write_bytes(text.replace(shebang, b"#!%s/bin/python\n" % VENV.encode(), 1))
     base = Path(sys.base_prefix)
+    environment.python.unlink()  # on 3.9 it leads to the environment that made this one
+    environment.python.symlink_to(base / "bin" / "python{}.{}".format(*sys.version_info))
     return Image(
         folders={VENV: prefix, **({} if base.is_relative_to("/usr") else {str(base): base})},
         environ={"PATH": f"{VENV}/bin:{_BIN}"},
