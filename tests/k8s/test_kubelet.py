@@ -205,3 +205,13 @@ def test_a_pod_that_is_deleted_gets_sigterm_and_later_sigkill(
 def test_what_cannot_be_done_as_it_says_is_refused(more: dict[str, Any], kubelet: Kubelet) -> None:
     with pytest.raises(ConfigError), kubelet.run(pod("true", **more)):
         raise AssertionError("it started")
+
+
+def test_of_a_pod_that_cannot_be_made_no_volume_is_left(kubelet: Kubelet) -> None:
+    volumes = [
+        {"name": "memory", "emptyDir": {"medium": "Memory"}},
+        {"name": "missing", "configMap": {"name": "missing"}},
+    ]
+    with pytest.raises(ConfigError, match="missing"), kubelet.run(pod("true", volumes=volumes)):
+        raise AssertionError("it started")
+    assert str(kubelet.folder) not in Path("/proc/mounts").read_text()

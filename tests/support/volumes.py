@@ -31,8 +31,12 @@ class Volumes:
         self._kinds: dict[str, str] = {}
         self._sources: dict[str, dict[str, Any]] = {}
         self._paths: dict[str, Path] = {}
-        for volume in pod["spec"].get("volumes", []):
-            self._make(volume, sizes.get(volume["name"]))
+        try:
+            for volume in pod["spec"].get("volumes", []):
+                self._make(volume, sizes.get(volume["name"]))
+        except BaseException:
+            self.remove()
+            raise
 
     def _make(self, volume: dict[str, Any], size: int | None) -> None:
         ((kind, source),) = [(key, value) for key, value in volume.items() if key != "name"]
