@@ -14,7 +14,7 @@ define install
 echo "installing $(1)"; $(BIN)/python -m pip install -qq $(1) || $(BIN)/python -m pip install -qq $(1)
 endef
 
-.PHONY: help demo test lint bench bench-fleet matrix images lock clean
+.PHONY: help demo test lint bench bench-fleet matrix bases images lock clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -41,6 +41,9 @@ bench-fleet: $(VENV)/.test ## measure a fleet of 10 000 exporters
 
 matrix: $(VENV)/.matrix ## run the tests on every Python found, and on old releases of wandb
 	@$(BIN)/python -m nox --no-error-on-missing-interpreters
+
+bases: ## pin what the container images are built on, by the digests of today
+	@$(PYTHON) k8s/images/pin_bases.py
 
 images: ## build the container images (REGISTRY=..., PUSH=1; see k8s/images/README.md)
 	@$(PYTHON) k8s/images/build.py --registry '$(REGISTRY)' $(if $(PUSH),--push) \
