@@ -26,6 +26,7 @@ from .stretches import Clock, Restart, Stretch
 
 _SIZES = (1000, 2000, 5000)  # at which the growing fleet is looked at, all at their own pace
 _GROWTH = 10_000 / 60  # pods that start in a second
+_SETTLING = 10.0  # seconds after that, until it is looked at
 _AWAY = 5.0  # seconds that a processor is gone
 _RECOVERY = 3  # times `--seconds`, until the next thing is done to it
 _DRAIN = 120.0  # seconds for what waits at the end
@@ -90,6 +91,7 @@ def _watch(
     there = 0
     for size in [size for size in _SIZES if size < whole]:
         pods.grow(size, (size - there) / _GROWTH)
+        time.sleep(_SETTLING)
         there = size
         yield clock.stretch(f"{size} pods at their own pace", size, lambda: time.sleep(seconds))
         _tell(f"{size} pods")
@@ -97,7 +99,7 @@ def _watch(
     growing = (whole - there) / _GROWTH
     title = f"from {there} to {whole} pods within {growing:.0f} s"
     yield clock.stretch(title, whole, lambda: pods.grow(whole, growing))
-    time.sleep(seconds)
+    time.sleep(_SETTLING)
     title = f"{whole} pods, {options.pace:g} times slower than their own pace"
     yield clock.stretch(title, whole, lambda: time.sleep(seconds))
     _tell(f"{whole} pods")

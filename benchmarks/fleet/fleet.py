@@ -70,6 +70,7 @@ class Fleet:
         """End the processes."""
         for crew in self._crews:
             crew.kill()
+        for crew in self._crews:
             crew.communicate()
 
     @property
