@@ -26,9 +26,9 @@ from .stretches import Clock, Restart, Stretch
 
 _SIZES = (1000, 2000, 5000)  # at which the growing fleet is looked at, all at their own pace
 _GROWTH = 10_000 / 60  # pods that start in a second
-_SETTLING = 10.0  # seconds after that, until it is looked at
+_SETTLING = 5.0  # seconds after that, until it is looked at
 _AWAY = 5.0  # seconds that a processor is gone
-_RECOVERY = 3  # times `--seconds`, until the next thing is done to it
+_RECOVERY = 2  # times `--seconds`, until the next thing is done to it
 _DRAIN = 120.0  # seconds for what waits at the end
 
 
