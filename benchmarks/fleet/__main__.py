@@ -48,6 +48,7 @@ def main() -> int:
         "--postgres", action="store_true", help="two processors on PostgreSQL instead of SQLite"
     )
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as C-c does: nobody is left behind
     with Workshop() as workshop:
         sections = _measure(workshop.folder, options)
     load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
