@@ -24,14 +24,14 @@ def limits(name: str, amount: Any = 1) -> Document:
 
 
 def test_a_pod_with_a_gpu_gets_an_init_container_a_volume_a_mount_and_its_identity() -> None:
-    mutated = policy(image="registry.example.com/injector@sha256:0").mutate(pod(), TEAM)
+    mutated = policy(image="registry.team.test/injector@sha256:0").mutate(pod(), TEAM)
     spec = mutated["spec"]
     assert mutated["metadata"] == pod()["metadata"]
     assert spec["volumes"] == [{"name": "primus-lens", "emptyDir": {"sizeLimit": "32Mi"}}]
     assert spec["initContainers"] == [
         {
             "name": "primus-lens-inject",
-            "image": "registry.example.com/injector@sha256:0",
+            "image": "registry.team.test/injector@sha256:0",
             "command": ["primus-lens-wandb", "inject", "--best-effort", "/primus-lens"],
             "resources": {
                 "requests": {"cpu": "100m", "memory": "64Mi"},
@@ -234,11 +234,38 @@ def test_a_token_and_further_switches_come_from_the_namespace_of_the_pod_and_may
 
 @pytest.mark.parametrize(
     "data",
-    [{"image": None}, {"api_base_url": None}, {"gpu_resources": "("}, {"user": "nobody"}],
-    ids=["no image", "no base URL", "no regular expression", "a user that is no number"],
+    [
+        {"image": None},
+        {"image": "primus-lens-wandb-injector"},
+        {"image": "registry.example.com/primus-lens/primus-lens-wandb-injector:0"},
+        {"api_base_url": None},
+        {"gpu_resources": "("},
+        {"user": "nobody"},
+    ],
+    ids=[
+        "no image",
+        "an image of no registry",
+        "an image of the example's registry",
+        "no base URL",
+        "no regular expression",
+        "a user that is no number",
+    ],
 )
 def test_parameters_that_make_no_sense_keep_no_pod_from_starting(data: dict[str, str | None]) -> None:
     assert policy(**data).admit(pod(), TEAM) == pod()
+
+
+@pytest.mark.parametrize("folder", ["policy", "cluster"])
+def test_a_folder_whose_images_are_not_filled_in_keeps_no_pod_from_starting(folder: str) -> None:
+    wanted = ("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding")
+    found = Policy(
+        [
+            document
+            for document in render(K8S / folder)
+            if document["kind"] in wanted or document["metadata"]["name"] == "primus-lens-inject"
+        ]
+    )
+    assert found.mutate(pod(), TEAM) == pod()
 
 
 def test_without_parameters_pods_are_admitted_as_they_are() -> None:

@@ -8,16 +8,17 @@ import pytest
 
 from ..support.admission import Document
 from ..support.manifests import K8S, container, env, find, kustomize, pod_templates
-from ..support.policy_samples import TEAM, env_of, pod, policy
+from ..support.policy_samples import IMAGE, TEAM, env_of, pod, policy
 from ..support.policy_samples import container as gpu_container
 
 OWN = [{"name": "WANDB_MODE", "value": "offline"}, {"name": "PYTHONPATH", "value": "/lib"}]
+INJECTOR = {"name": "primus-lens-wandb-injector", "newName": IMAGE.rpartition(":")[0], "newTag": "1"}
 PATHS = {"configMapKeyRef": {"name": "paths", "key": "mine"}}
 
 
 def by_component(workload: Document, folder: Path) -> Document:
     """Return the pod, or the template of one, that the component makes of a workload."""
-    rendered = kustomize(folder, [workload], components=[K8S / "inject"])
+    rendered = kustomize(folder, [workload], components=[K8S / "inject"], images=[INJECTOR])
     (template,) = pod_templates(find(rendered, workload["kind"]))
     return {"apiVersion": "v1", "kind": "Pod", **template}
 

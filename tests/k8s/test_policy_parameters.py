@@ -17,7 +17,7 @@ def refused(params: Document) -> list[str]:
     "data",
     [
         {},
-        {"image": "registry.example.com/primus-lens/injector@sha256:0", "pods": "all"},
+        {"image": "registry.team.test/injector@sha256:0", "pods": "all"},
         {"cpu": "1", "memory": "1.5Gi", "user": None},
         {"cpu": None, "memory": None, "pods": None, "workload_key": None, "settings": None},
     ],
@@ -31,7 +31,9 @@ def test_parameters_that_make_sense_are_taken(data: dict[str, str | None]) -> No
 @pytest.mark.parametrize(
     ("data", "complaint"),
     [
-        ({"image": None}, "image: missing"),
+        ({"image": None}, "image: no registry of yours"),
+        ({"image": "primus-lens-wandb-injector"}, "image: no registry of yours"),
+        ({"image": "registry.example.com/primus-lens/injector:0"}, "image: no registry of yours"),
         ({"api_base_url": "processor:8080"}, "api-base-url: no URL"),
         ({"pods": "gpus"}, "pods: gpu or all"),
         ({"gpu_resources": None}, "gpu-resources: missing"),

@@ -9,6 +9,7 @@ from .admission import Document, Policy
 from .manifests import K8S, render
 
 TEAM: Document = {"metadata": {"name": "team", "labels": {"primus-lens/inject": "enabled"}}}
+IMAGE = "registry.team.test/primus-lens-wandb-injector:1"
 GPU = {"limits": {"nvidia.com/gpu": "8"}}
 
 
@@ -18,10 +19,11 @@ def _rendered() -> Policy:
 
 
 def policy(**data: str | None) -> Policy:
-    """Return the policy, with other parameters where they are given; None takes one away."""
+    """Return the policy with an image, and other parameters where they are given; None is left out."""
     found = Policy.__new__(Policy)
     found.__dict__.update(vars(_rendered()))
     assert found.params is not None
+    data = {"image": IMAGE, **data}
     changed = {**found.params["data"], **{key.replace("_", "-"): data[key] for key in data}}
     kept = {key: value for key, value in changed.items() if value is not None}
     found.params = {**found.params, "data": kept}
