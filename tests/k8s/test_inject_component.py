@@ -157,3 +157,16 @@ def test_a_workload_that_opts_out_stays_as_it_is(tmp_path: Path) -> None:
     assert out in documents
     (template,) = pod_templates(find(documents, "CronJob"))
     assert template["spec"]["initContainers"]
+
+
+def test_a_kind_of_another_group_stays_as_it_is(tmp_path: Path) -> None:
+    task = {"name": "a", "replicas": 2, "template": {"spec": pod_spec()}}
+    other = {
+        "apiVersion": "batch.volcano.sh/v1alpha1",
+        "kind": "Job",
+        "metadata": {"name": "other"},
+        "spec": {"tasks": [task]},
+    }
+    documents = injected(tmp_path, other, workload("Job"))
+    assert other in documents
+    assert len(documents) == 2
