@@ -15,6 +15,7 @@ from ..support.manifests import (
     container,
     env,
     find,
+    kustomize,
     pod_templates,
     validate,
 )
@@ -170,3 +171,14 @@ def test_a_kind_of_another_group_stays_as_it_is(tmp_path: Path) -> None:
     documents = injected(tmp_path, other, workload("Job"))
     assert other in documents
     assert len(documents) == 2
+
+
+def test_kustomizations_that_have_it_can_be_put_together(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        injected(tmp_path / name, {**workload("Job"), "metadata": {"name": name}})
+    documents = kustomize(tmp_path, [], resources=[tmp_path / "a", tmp_path / "b"])
+    assert len(documents) == 2
+    for document in documents:
+        (template,) = pod_templates(document)
+        assert len(template["spec"]["initContainers"]) == 1

@@ -43,7 +43,10 @@ FOR_WORKLOADS = {
         for kind in ("jobset-second", "pytorchjob-master", "pytorchjob-worker")
     },
 }
-PARTS = {f"inject/kinds/{kind}" for kind in ("pod", "job", "cronjob", "template", "jobset")}  # of inject
+PARTS = {  # of inject
+    "inject/added",
+    *(f"inject/kinds/{kind}" for kind in ("pod", "job", "cronjob", "template", "jobset")),
+}
 VERSIONS = {"policy/v1beta1": ("1.34", "1.35")}  # of Kubernetes, where it is not for all
 
 
