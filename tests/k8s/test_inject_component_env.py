@@ -43,7 +43,7 @@ def environment(document: Document, uid: str = "uid-of-the-owner") -> dict[str, 
         ("Job", "uid-of-the-owner"),
         ("CronJob", "uid-of-the-owner"),
         ("JobSet", "uid-of-the-owner"),
-        ("PyTorchJob", "training"),
+        ("PyTorchJob", "default.training"),  # its uid is in no label
         ("Deployment", "uid-of-the-pod"),
         ("StatefulSet", "uid-of-the-pod"),
     ],

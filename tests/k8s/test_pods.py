@@ -84,7 +84,7 @@ def test_an_injected_workload_reports_every_point_and_what_is_on_its_own_path_ru
             "trained",
             "mine ['/primus-lens', '/train/lib']",
         ]
-        uid = name if kind == "PyTorchJob" else owner
+        uid = f"default.{name}" if kind == "PyTorchJob" else owner
         check(node, uid, running.volumes.path("tmp"))
     (run,) = node.get(f"/workloads/{uid}/runs")["runs"]
     assert (run["state"], run["config"]) == ("finished", {"lr": 0.1})
