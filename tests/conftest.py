@@ -11,6 +11,7 @@ from pytest_httpserver import HTTPServer
 from primus_lens_wandb_exporter import guard
 
 from .support.installation import build_wheel
+from .support.interruption import pytest_configure  # noqa: F401 - a hook
 from .support.processor import Processor
 from .support.scripts import REPOSITORY, ScriptRunner, clean_environ
 from .support.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 - hooks
