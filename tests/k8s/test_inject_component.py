@@ -151,13 +151,17 @@ def test_several_workloads_are_injected_and_all_else_stays_as_it_is(tmp_path: Pa
             assert template["spec"]["initContainers"][0]["name"] == "primus-lens-inject"
 
 
-def test_a_workload_that_opts_out_stays_as_it_is(tmp_path: Path) -> None:
-    out = workload("Job", annotations={"primus-lens/inject": "false"})
-    other = workload("CronJob", annotations={"primus-lens/inject": "true"})
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_workload_that_opts_out_stays_as_it_is(kind: str, tmp_path: Path) -> None:
+    out = workload(kind, annotations={"primus-lens/inject": "false"})
+    other = {
+        **workload(kind),
+        "metadata": {"name": "other", "annotations": {"primus-lens/inject": "true"}},
+    }
     documents = injected(tmp_path, out, other)
     assert out in documents
-    (template,) = pod_templates(find(documents, "CronJob"))
-    assert template["spec"]["initContainers"]
+    for template in pod_templates(find(documents, kind, "other")):
+        assert template["spec"]["initContainers"]
 
 
 def test_a_kind_of_another_group_stays_as_it_is(tmp_path: Path) -> None:
