@@ -12,7 +12,7 @@ import yaml
 from ..support.admission import Document, Policy, decoded
 from ..support.manifests import K8S, NEWEST, render, validate
 from ..support.pod_rules import check_pod, check_restricted, quality_of_service
-from ..support.policy_samples import GPU, TEAM, container, env_of, pod, policy
+from ..support.policy_samples import GPU, IMAGE, TEAM, container, env_of, pod, policy
 
 NO_GPU: Document = {}
 ASKED_FOR = {"annotations": {"primus-lens/inject": "true"}}
@@ -241,6 +241,11 @@ def test_a_token_and_further_switches_come_from_the_namespace_of_the_pod_and_may
         {"api_base_url": None},
         {"gpu_resources": "("},
         {"user": "nobody"},
+        {"user": "99999999999"},
+        {"cpu": "-1"},
+        {"memory": "64 MiB"},
+        {"settings": "Not_A_Name"},
+        {"image": f"{IMAGE} "},
     ],
     ids=[
         "no image",
@@ -249,6 +254,11 @@ def test_a_token_and_further_switches_come_from_the_namespace_of_the_pod_and_may
         "no base URL",
         "no regular expression",
         "a user that is no number",
+        "a user that cannot be",
+        "less than nothing",
+        "an amount that is none",
+        "a name that cannot be",
+        "an image with a blank",
     ],
 )
 def test_parameters_that_make_no_sense_keep_no_pod_from_starting(data: dict[str, str | None]) -> None:
