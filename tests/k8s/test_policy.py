@@ -128,6 +128,14 @@ LEFT_ALONE: dict[str, Document] = {
         container(volumeMounts=[{"name": "data", "mountPath": "/primus-lens/lib"}]),
         volumes=[{"name": "data", "emptyDir": {}}],
     ),
+    "a variable that refers to its path": pod(
+        container(
+            env=[
+                {"name": "PYTHONPATH", "value": "/app"},
+                {"name": "SETTINGS", "value": "$(PYTHONPATH)/settings"},
+            ]
+        )
+    ),
     "that folder on its path": pod(container(env=[{"name": "PYTHONPATH", "value": "/a:/primus-lens"}])),
 }
 

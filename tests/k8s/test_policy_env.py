@@ -76,7 +76,7 @@ def test_our_folder_comes_in_front_of_what_was_there(
 
 def test_other_variables_stay_as_they_are_in_their_order() -> None:
     env = [
-        entry("BEFORE", "$(PYTHONPATH)"),
+        entry("BEFORE", "$(NODE)"),
         {"name": "PYTHONPATH", "valueFrom": SHARED},
         entry("AFTER", "$(POD_NAME)"),
         {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
