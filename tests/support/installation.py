@@ -30,10 +30,15 @@ def copy_sources(folder: Path) -> Path:
 
 
 def pip(*arguments: str | Path, python: Path | None = None) -> None:
-    """Run this environment's pip, on another environment's interpreter if one is given."""
+    """Run this environment's pip, on another environment's interpreter if one is given.
+
+    Without PYTHONPATH: a checkout there that has been installed from passes for an installation.
+    """
     target = ["--python", str(python)] if python else []
     command = [sys.executable, "-m", "pip", *target, *map(str, arguments)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    quiet = subprocess.DEVNULL
+    subprocess.run(command, check=True, stdout=quiet, stdin=quiet, env=environ)
 
 
 def build_wheel(folder: Path) -> Path:
