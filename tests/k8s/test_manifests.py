@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ..support.controllers import pods_of
 from ..support.manifests import (
@@ -17,6 +19,7 @@ from ..support.manifests import (
     Document,
     containers,
     env,
+    find,
     folders,
     kustomize,
     pod_templates,
@@ -173,3 +176,13 @@ def test_every_image_can_be_pinned_and_none_is_the_latest(base: Path) -> None:
                 assert tag != "latest"
                 if not image.startswith("primus-lens-"):
                     assert "@sha256:" in image or tag, image
+
+
+def test_a_cluster_has_its_two_images_from_one_list() -> None:
+    documents = rendered(K8S / "cluster")
+    listed = yaml.safe_load((K8S / "cluster/kustomization.yaml").read_text())["images"]
+    templates = [template for document in documents for template in pod_templates(document)]
+    run = {container["image"] for template in templates for container in containers(template)}
+    injector = find(documents, "ConfigMap", "primus-lens-inject")["data"]["image"]
+    names = {re.sub(r"(@sha256:.*|:[^:/]*)$", "", image) for image in (*run, injector)}
+    assert names == {each["newName"] for each in listed}
