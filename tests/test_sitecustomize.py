@@ -32,8 +32,9 @@ def test_what_the_shadowed_one_does_to_the_path_stays(tmp_path: Path) -> None:
     assert "'/theirs'" in finished.stdout
 
 
-def test_an_error_in_the_shadowed_one_is_reported_as_without_us(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text("raise RuntimeError('theirs')")
+@pytest.mark.parametrize("theirs", ["raise RuntimeError('theirs')", "import theirs"])
+def test_an_error_in_the_shadowed_one_is_reported_as_without_us(theirs: str, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(theirs)
     with_us = run_python(sys.executable, COUNT_FINDERS, pythonpath=in_front_of(tmp_path))
     without = run_python(
         sys.executable,
@@ -53,6 +54,19 @@ def test_however_its_folder_is_spelled_the_shadowed_one_runs_once(spelling: str,
     (tmp_path / "sitecustomize.py").write_text("print('theirs')")
     ours = spelling.replace("{}", "{0}").format(HOOK_FOLDER, HOOK_FOLDER.name)
     finished = run_python(sys.executable, COUNT_FINDERS, pythonpath=f"{ours}:{tmp_path}:{HOOK_FOLDER}/.")
+    assert (finished.stdout, finished.stderr) == ("theirs\n1\n", "")
+
+
+def test_where_its_folder_is_on_the_path_by_a_relative_name_the_shadowed_one_runs_once(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('theirs')")
+    code = (
+        f"import os, sys; os.chdir({str(HOOK_FOLDER)!r}); sys.path.insert(0, '.'); import sitecustomize"
+    )
+    finished = run_python(
+        sys.executable, f"{code}\n{COUNT_FINDERS}", options=["-S"], pythonpath=tmp_path
+    )
     assert (finished.stdout, finished.stderr) == ("theirs\n1\n", "")
 
 
