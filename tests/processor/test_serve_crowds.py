@@ -87,6 +87,12 @@ def test_an_old_connection_ends_with_an_answer_so_that_it_can_begin_anew_with_an
     with served(tmp_path) as server, closing(begin(server, encoded(0), whole=True)) as old:
         answer = old.getresponse()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
+        with closing(plug(server, SAID)) as slow:
+            assert (
+                counted(server, "primus_lens_processor_connections_dismissed_total") == 0
+            )  # SAID is read
+            slow.sendall(b"\r\n")
+            assert b"connection: close" in heard(slow)
         assert server.stop() == 0
     monkeypatch.undo()
     with served(tmp_path) as server, closing(begin(server, encoded(1), whole=True)) as young:
