@@ -85,11 +85,27 @@ def test_a_pod_that_announced_itself_and_was_not_heard_of_for_five_minutes_is_si
     assert silent(store, QUIET + SECOND) == ["p"]
 
 
-@pytest.mark.parametrize("announced", [{"detections": [detection("a", 0.9, 1)]}, {"events": [STARTED]}])
-def test_a_pod_that_never_sent_a_value_is_silent(store: Store, announced: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("announced", "last_sent"),
+    [({"detections": [detection("a", 0.9, 1)]}, "detection"), ({"events": [STARTED]}, "started")],
+)
+def test_a_pod_that_never_sent_a_value_is_silent(
+    store: Store, announced: dict[str, Any], last_sent: str
+) -> None:
     store.write([told("p", **announced)])
     assert silent(store) == ["p"]
-    assert store.silent_pods(QUIET, ["w"])["w"][0]["last_data"] is None
+    (pod,) = store.silent_pods(QUIET, ["w"])["w"]
+    assert (pod["last_data"], pod["last_sent"]) == (None, last_sent)
+
+
+def test_a_pod_that_describes_itself_again_announced_itself_at_first(store: Store) -> None:
+    def described(at: int) -> Delivery:
+        return told("p", detections=[detection("a", 0.9, START - at)])
+
+    store.write([described(20), described(40), described(30)])
+    store.write([described(10)])
+    (pod,) = store.silent_pods(QUIET, ["w"])["w"]
+    assert pod["announced"] == START - 40
 
 
 def test_who_never_announced_itself_or_is_no_pod_is_not_silent(store: Store) -> None:
