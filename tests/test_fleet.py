@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.fleet.fleet import fleet
+from benchmarks.fleet.fleet import Logbook, fleet
 from benchmarks.fleet.ledger import balance
-from benchmarks.fleet.pod import ANSWERED, job_of, run_of, workload_of
+from benchmarks.fleet.pod import ANSWERED, Request, job_of, run_of, workload_of
 from benchmarks.fleet.replicas import replicas
+from benchmarks.fleet.stretches import Restart
 from primus_lens_wandb_exporter.processor.store import Delivery, Stored
 from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
 
@@ -76,3 +77,40 @@ def test_the_ledger_sees_points_that_are_missing_and_points_that_are_there_twice
     lossy = {**pod, "dropped": {"metrics": {"queue_full": ledger.missing}}}
     assert balance(database, [lossy]).missing == 0
     assert balance(database, []).doubled == 3
+
+
+def test_what_is_told_of_a_restart_is_who_came_back_when_and_until_when_much_waited() -> None:
+    def asked(pod: int, at: float, answer: str = ANSWERED) -> Request:
+        return Request(pod, at, 0.25, answer, 1, 100)
+
+    requests = [
+        asked(0, 90.0),
+        *(asked(pod, 101.0, "unreachable") for pod in (0, 1, 2)),
+        *(asked(0, at) for at in (105.5, 106.5)),
+        asked(1, 106.0, "busy"),
+        asked(1, 108.5),
+        asked(3, 105.5),  # has met nothing
+        asked(2, 121.0),
+    ]
+    waiting = [(99.0, 10), (104.0, 90), (107.0, 12), (108.0, 11), (119.0, 5)]
+    logbook = Logbook([{"requests": requests, "pods": [], "waiting": waiting, "latest": 0.5}])
+    told = {
+        row.what: row.figure.value
+        for row in Restart("", 10, 100.0, 105.0, 120.0).rows(logbook)
+        if row.figure
+    }
+    assert told == {
+        "away": 5,
+        "pods that met it": 3,
+        "… first answered in second 0 to 1": 1,
+        "… first answered in second 3 to 4": 1,
+        "… later, or not in this time": 1,
+        "most requests in one second": 2,
+        "an answer, p50": 250,
+        "an answer, p99": 250,
+        "requests that met `busy`": 1,
+        "requests that met `unreachable`": 3,
+        "waits in a pod, before": 1,
+        "waits in a pod, when they are back": 9,
+        "until no more waits than before": 3,
+    }
