@@ -20,6 +20,9 @@ def refused(params: Document) -> list[str]:
         {"image": "registry.team.test/injector@sha256:0", "pods": "all"},
         {"cpu": "1", "memory": "1.5Gi", "user": None},
         {"cpu": None, "memory": None, "pods": None, "workload_key": None, "settings": None},
+        {"image_pythonpath": None},
+        {"image_pythonpath": ""},
+        {"image_pythonpath": "# none\n\n  r.example:5000/a/b:1 \t/a:/b: # both\r\nnemo@sha256:0 rel"},
     ],
 )
 def test_parameters_that_make_sense_are_taken(data: dict[str, str | None]) -> None:
@@ -52,6 +55,24 @@ def test_parameters_are_refused_by_name(data: dict[str, str | None], complaint: 
     assert params is not None
     (said,) = refused(params)
     assert said.startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("nemo", "nemo"),
+        ("nemo /a  /b", "nemo /a /b"),
+        ("nemo # /a", "nemo"),
+        ("/a nemo", "/a nemo"),
+        ("nemo=/a", "nemo=/a"),
+        ("docker://nemo /a", "docker://nemo /a"),
+    ],
+)
+def test_a_line_that_is_no_image_and_path_is_refused(line: str, said: str) -> None:
+    params = policy(image_pythonpath=f"# a\nnemo:1 /a\n{line}\n").params
+    assert params is not None
+    (complaint,) = refused(params)
+    assert complaint == f"image-pythonpath: no line of an image, spaces and its path: {said}"
 
 
 def test_no_other_config_map_is_looked_at() -> None:

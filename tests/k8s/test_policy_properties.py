@@ -14,6 +14,14 @@ from ..support.pod_rules import check_pod, quality_of_service
 from ..support.policy_samples import TEAM, policy
 
 OURS = ["PYTHONPATH", "WORKLOAD_UID", "POD_NAME", "POD_UID", "POD_NAMESPACE", "PRIMUS_LENS_API_BASE_URL"]
+# What images set, and the parameter that says so.
+IMAGES = {
+    "plain": {},
+    "localhost:5000/nemo:1": {"PYTHONPATH": "/tagged"},
+    "localhost:5000/nemo:2": {"PYTHONPATH": "/any:"},
+    "localhost:5000/nemo:2@sha256:0": {"PYTHONPATH": "/any:"},
+}
+LINES = "localhost:5000/nemo /any:\nlocalhost:5000/nemo:1 /tagged\n"
 CLUSTER = Cluster(
     [
         {"kind": "ConfigMap", "metadata": {"name": "some"}, "data": {"A": "a", "PYTHONPATH": "/some"}},
@@ -67,7 +75,8 @@ def pods(draw: st.DrawFn) -> Document:
 
 @st.composite
 def _containers(draw: st.DrawFn, name: str) -> Document:
-    found: Document = {"name": name, "image": "i", "resources": draw(resources)}
+    image = draw(st.sampled_from([*IMAGES]))
+    found: Document = {"name": name, "image": image, "resources": draw(resources)}
     for field, items in (("env", variables), ("envFrom", sources)):
         if draw(st.booleans()):
             found[field] = draw(st.lists(items, max_size=6))
@@ -77,7 +86,10 @@ def _containers(draw: st.DrawFn, name: str) -> Document:
 
 
 def environments(pod: Document) -> list[dict[str, str]]:
-    return [make_env(container, pod, CLUSTER) for container in pod["spec"]["containers"]]
+    return [
+        {**IMAGES[container["image"]], **make_env(container, pod, CLUSTER)}
+        for container in pod["spec"]["containers"]
+    ]
 
 
 tried = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -133,7 +145,7 @@ def _is(old: Document, new: Document) -> bool:
 @tried
 @given(pods())
 def test_the_containers_see_what_they_saw_and_our_folder_in_front(sample: Document) -> None:
-    mutated = policy().mutate(sample, TEAM)
+    mutated = policy(image_pythonpath=LINES).mutate(sample, TEAM)
     injected = mutated != decoded(sample)
     seen = list(zip(environments(decoded(sample)), environments(mutated)))
     gained = [old != new for old, new in seen]
@@ -142,7 +154,8 @@ def test_the_containers_see_what_they_saw_and_our_folder_in_front(sample: Docume
         if old == new:
             continue
         assert new["PYTHONPATH"].split(":")[0] == "/primus-lens"
-        assert new["PYTHONPATH"].endswith(old.get("PYTHONPATH", ""))
+        if old.get("PYTHONPATH"):
+            assert f":{old['PYTHONPATH']}:" in f"{new['PYTHONPATH']}:"
         for name, value in old.items():
             if name != "PYTHONPATH":  # but another may refer to it
                 assert re.sub("/primus-lens:?", "", new[name]) == value

@@ -106,12 +106,22 @@ def _library() -> Any:
     def join(parts: list[str], separator: str) -> str:
         return separator.join(parts)
 
+    def find(text: str, pattern: str) -> str:
+        found = re.search(pattern, text, re.ASCII)
+        return found[0] if found else ""
+
+    def find_all(text: str, pattern: str) -> list[str]:
+        return [found[0] for found in re.finditer(pattern, text, re.ASCII)]
+
     def is_quantity(given: str) -> bool:
         return bool(re.fullmatch(r"[+-]?\d+(\.\d*)?([numkMGTPE]|[KMGTPE]i|[eE][+-]?\d+)?", given))
 
     functions = [
         declare("indexOf", [items, item], number, index_of),
         declare("lastIndexOf", [items, item], number, last_index_of),
+        declare("split", [text, text], cel.Type.List(text), str.split),
+        declare("find", [text, text], text, find),
+        declare("findAll", [text, text], cel.Type.List(text), find_all),
         declare("join", [cel.Type.List(text), text], text, join),
         declare("isQuantity", [text], cel.Type.BOOL, is_quantity),
     ]
