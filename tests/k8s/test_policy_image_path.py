@@ -66,7 +66,7 @@ def test_the_line_counts_that_names_the_most_of_an_image(image: str | None, expe
     assert paths({key: sample[key] for key in sample if sample[key]}) == [f"/primus-lens{expected}"]
 
 
-@pytest.mark.parametrize("lines", [None, "", "\n", "# nothing\n", "nemo", "nemo \n /opt"])
+@pytest.mark.parametrize("lines", [None, "", "\n", "# nothing\n", "nemo", "nemo \n /opt", "nemo /a /b"])
 def test_without_a_line_it_is_as_ever(lines: str | None) -> None:
     assert paths(container(image="nemo"), lines=lines) == ["/primus-lens"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -69,16 +70,23 @@ def training(tmp_path: Path) -> Image:
     return python_without_us(tmp_path / "python").with_files("/train", files)
 
 
+@pytest.mark.parametrize("path_of", ["pod", "image"])
 def test_an_admitted_pod_reports_every_point_and_runs_as_its_manifest_says(
-    tmp_path: Path, wheel: Path, training: Image
+    path_of: str, tmp_path: Path, wheel: Path, training: Image
 ) -> None:
+    sample, lines = SAMPLE, ""
+    if path_of == "image":
+        sample, lines = copy.deepcopy(SAMPLE), "training /train/lib"
+        del sample["spec"]["containers"][0]["env"][0]
+        training = training.with_env(PYTHONPATH="/train/lib")
     images = {
         "training": training,
         "primus-lens-wandb-injector": injector(tmp_path / "injector", wheel),
     }
     kubelet = Kubelet(tmp_path / "node", images, [PATHS])
     with served(tmp_path) as server:
-        admitted = policy(api_base_url=f"{server.url}/api/v1").mutate(SAMPLE, TEAM)
+        ours = policy(api_base_url=f"{server.url}/api/v1", image_pythonpath=lines)
+        admitted = ours.mutate(sample, TEAM)
         check_restricted(admitted)
         with kubelet.run(admitted) as running:
             assert running.wait() == {"trainer": 0}, running.logs()
