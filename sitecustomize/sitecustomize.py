@@ -5,7 +5,24 @@ in every such interpreter, of any version: the grammar is Python 2's, and nothin
 raise.
 """
 
+def _forget_reference():
+    """Take away what Kubernetes leaves of a reference to a PYTHONPATH that there is none of.
+
+    An injected pod that gets variables by `envFrom` may have `/primus-lens:$(PYTHONPATH)`. A launcher
+    that hands that on by a shell would have it run as a command.
+    """
+    import os
+    import sys
+
+    reference = "$(PYTHONPATH)"
+    if reference in os.environ.get("PYTHONPATH", ""):
+        path = [entry for entry in os.environ["PYTHONPATH"].split(os.pathsep) if entry != reference]
+        os.environ["PYTHONPATH"] = os.pathsep.join(path)
+        sys.path[:] = [entry for entry in sys.path if os.path.basename(entry) != reference]
+
+
 try:
+    _forget_reference()
     import _primus_lens_wandb_exporter
 
     _primus_lens_wandb_exporter.start()

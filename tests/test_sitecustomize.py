@@ -93,3 +93,12 @@ def test_pythons_older_than_supported_start_silently_and_unarmed(python: Path, t
     finished = run_python(python, COUNT_FINDERS, pythonpath=in_front_of(tmp_path))
     assert finished.stderr == ""
     assert finished.stdout.splitlines() == ["theirs", "0"]
+
+
+def test_a_reference_of_kubernetes_to_no_pythonpath_is_taken_away(tmp_path: Path) -> None:
+    code = "import os, sys; print(os.environ['PYTHONPATH']); print(sum('$' in e for e in sys.path))"
+    for pythonpath in (f"{HOOK_FOLDER}:$(PYTHONPATH)", f"{HOOK_FOLDER}:$(PYTHONPATH):{tmp_path}"):
+        finished = run_python(sys.executable, code, pythonpath=pythonpath)
+        assert finished.stderr == ""
+        kept = pythonpath.replace(":$(PYTHONPATH)", "")
+        assert finished.stdout.splitlines() == [kept, "0"]
