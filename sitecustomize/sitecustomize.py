@@ -5,6 +5,7 @@ in every such interpreter, of any version: the grammar is Python 2's, and nothin
 raise.
 """
 
+
 def _forget_reference():
     """Take away what Kubernetes leaves of a reference to a PYTHONPATH that there is none of.
 
