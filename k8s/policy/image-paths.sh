@@ -33,7 +33,7 @@ else
 fi
 
 kubectl get namespaces "$@" >/dev/null # what is in one that does not exist is an empty list
-groups='apps|batch|batch[.]volcano[.]sh|([a-z]+[.])?kubeflow[.]org|(jobset|leaderworkerset)[.]x-k8s[.]io|ray[.]io'
+groups='apps|batch|batch[.]volcano[.]sh|kubeflow[.]org|(jobset|leaderworkerset)[.]x-k8s[.]io|ray[.]io'
 kinds=$(kubectl api-resources --namespaced --verbs=list --output=name |
     grep -E "^(pods|podtemplates|replicationcontrollers)$|[.]($groups)$" |
     grep -v '^controllerrevisions[.]' | paste -s -d , -)
