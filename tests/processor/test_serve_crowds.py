@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import socket
 import subprocess
@@ -10,8 +11,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
 
-from primus_lens_wandb_exporter.processor.connections import allow_files
+from primus_lens_wandb_exporter.processor.connections import LIFETIME, Crowd, allow_files
 
 from ..support.senders import begin, connect, encoded, plug, post
 from ..support.served import Server, serve_environ, served
@@ -88,9 +91,7 @@ def test_an_old_connection_ends_with_an_answer_so_that_it_can_begin_anew_with_an
         answer = old.getresponse()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         with closing(plug(server, SAID)) as slow:
-            assert (
-                counted(server, "primus_lens_processor_connections_dismissed_total") == 0
-            )  # SAID is read
+            counted(server, "")  # that is answered when SAID has been read
             slow.sendall(b"\r\n")
             assert b"connection: close" in heard(slow)
         assert server.stop() == 0
@@ -99,6 +100,18 @@ def test_an_old_connection_ends_with_an_answer_so_that_it_can_begin_anew_with_an
         answer = young.getresponse()
         assert (answer.status, answer.headers["connection"]) == (200, None)
         assert server.stop() == 0
+
+
+def test_connections_that_began_together_do_not_end_together() -> None:
+    async def begin_some() -> list[float]:
+        config = Config(lambda *given: None)
+        config.load()
+        crowd = Crowd(100, 1.0)
+        made = [crowd.connect(config, ServerState(), {}) for _ in range(100)]
+        return [one._last - made[0].loop.time() for one in made]
+
+    lives = asyncio.run(begin_some())
+    assert LIFETIME * 0.75 < min(lives) < LIFETIME * 0.9 < LIFETIME * 1.1 < max(lives) < LIFETIME * 1.25
 
 
 def test_headers_that_do_not_come_end_the_connection(tmp_path: Path) -> None:
