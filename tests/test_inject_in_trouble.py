@@ -176,6 +176,24 @@ def test_many_at_once_fill_one_folder(whole: dict[str, bytes], tmp_path: Path) -
     assert not list(tmp_path.glob(".*"))
 
 
+RIVAL = """
+import os
+def come_first(event, arguments):
+    if event == "os.rename" and not os.path.exists({package!r}):
+        os.mkdir({package!r})
+        open({package!r} + "/__init__.py", "w").close()
+sys.addaudithook(come_first)
+"""
+
+
+def test_nothing_is_armed_where_another_run_put_another_package(tmp_path: Path) -> None:
+    package = str(tmp_path / PACKAGE)
+    finished = inject(tmp_path, code=RIVAL.format(package=package))
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert "nothing was injected" in finished.stderr
+    assert contents(tmp_path) == {f"{PACKAGE}/__init__.py": b""}
+
+
 def _truncate(path: Path) -> None:
     path.write_text("")
 
