@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -93,7 +94,7 @@ def test_while_one_of_two_is_rolled_no_request_is_refused_and_every_point_is_the
         replica(tmp_path / name, documents, image, node, secret)
         for name, node in zip(names, nodes.nodes)
     )
-    with one as first, two as second, service(nodes.hub, 8080, []) as balanced:
+    with one as first, two as second, service(nodes.hub, 8080, []) as balanced, ExitStack() as at_last:
         balanced.endpoints += [first.address, second.address]
         environ = {
             **clean_environ(tmp_path),
@@ -104,7 +105,9 @@ def test_while_one_of_two_is_rolled_no_request_is_refused_and_every_point_is_the
         senders = [Steady(number, balanced, nodes.hub) for number in range(2)]
         with nodes.hub.inside():
             training = ScriptRunner(tmp_path, environ).start(TRAINING)
+        at_last.callback(training.kill)  # it would train on for ever
         for sender in senders:
+            at_last.callback(sender.enough.set)
             sender.start()
         wait_until(lambda: all(len(sender.statuses) > 20 for sender in senders))
         with new as third:
