@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ..support import two_nodes
-from ..support.image import Image, injector, python_without_us
-from ..support.logged import INTERVAL
-from ..support.one_node import OneNode, one_node
+from ..support.cluster import two_nodes
+from ..support.cluster.image import Image, injector, python_without_us
+from ..support.cluster.logged import INTERVAL
+from ..support.cluster.one_node import OneNode, one_node
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ..support.manifests import K8S
-from ..support.registry import running_registry
+from ..support.cluster.manifests import K8S
+from ..support.cluster.registry import running_registry
 
 SCRIPT = K8S / "images/pin_bases.py"
 INDEX = b'{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}'

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ..support.images import SCRIPT
+from ..support.cluster.images import SCRIPT
 from ..support.scripts import REPOSITORY
 
 DIGEST = "sha256:" + "0" * 64

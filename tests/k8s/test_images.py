@@ -17,13 +17,13 @@ import httpx
 import pytest
 
 from ..support.bodies import metrics, point
-from ..support.chroot import enter
-from ..support.images import BuiltImage, Workshop, once, shared_workshop
-from ..support.manifests import container, find, pod_templates, render
-from ..support.registry import running_registry
+from ..support.cluster.chroot import enter
+from ..support.cluster.images import BuiltImage, Workshop, once, shared_workshop
+from ..support.cluster.manifests import container, find, pod_templates, render
+from ..support.cluster.registry import running_registry
+from ..support.cluster.stand_ins import SUPPORTED, find_python
 from ..support.scripts import REPOSITORY
 from ..support.served import Server
-from ..support.stand_ins import SUPPORTED, find_python
 
 INJECTOR, PROCESSOR = "primus-lens-wandb-injector", "primus-lens-telemetry-processor"
 PACKAGE = "primus_lens_wandb_exporter"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ..support.component import injected
-from ..support.manifests import (
+from ..support.cluster.component import injected
+from ..support.cluster.manifests import (
     NEWEST,
     OLDEST,
     Document,
@@ -19,9 +19,9 @@ from ..support.manifests import (
     pod_templates,
     validate,
 )
-from ..support.pod_rules import check_pod, check_restricted, quality_of_service
-from ..support.workloads import KINDS, pod_spec, workload
-from ..support.workloads import container as training
+from ..support.cluster.pod_rules import check_pod, check_restricted, quality_of_service
+from ..support.cluster.workloads import KINDS, pod_spec, workload
+from ..support.cluster.workloads import container as training
 
 CONFIG: Document = {
     "apiVersion": "v1",

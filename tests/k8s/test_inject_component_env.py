@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from ..support.component import injected
-from ..support.container_env import Cluster, make_env
-from ..support.controllers import pods_of
-from ..support.kubelet import scheduled
-from ..support.manifests import Document, container, env
-from ..support.workloads import container as training
-from ..support.workloads import pod_spec, workload
+from ..support.cluster.component import injected
+from ..support.cluster.container_env import Cluster, make_env
+from ..support.cluster.controllers import pods_of
+from ..support.cluster.kubelet import scheduled
+from ..support.cluster.manifests import Document, container, env
+from ..support.cluster.workloads import container as training
+from ..support.cluster.workloads import pod_spec, workload
 
 BASE_URL = "http://primus-lens-telemetry-processor.primus-lens.svc:8080/api/v1"
 CONFIG: Document = {

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from ..support.component import injected
-from ..support.manifests import NEWEST, Document, containers, env
-from ..support.pod_rules import check_pod, quality_of_service
+from ..support.cluster.component import injected
+from ..support.cluster.manifests import NEWEST, Document, containers, env
+from ..support.cluster.pod_rules import check_pod, quality_of_service
 from ..support.properties import patient
 from .test_policy_properties import OURS, environments, pods
 

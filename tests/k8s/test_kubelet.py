@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ..support.container_env import Cluster, ConfigError, expand, make_env
-from ..support.image import Image
-from ..support.kubelet import Kubelet, scheduled
-from ..support.pods import PodFailed
+from ..support.cluster.container_env import Cluster, ConfigError, expand, make_env
+from ..support.cluster.image import Image
+from ..support.cluster.kubelet import Kubelet, scheduled
+from ..support.cluster.pods import PodFailed
 from ..support.scripts import REPOSITORY
 
 CONFIG = {

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from ..support.controllers import pods_of
-from ..support.manifests import (
+from ..support.cluster.controllers import pods_of
+from ..support.cluster.manifests import (
     K8S,
     NEWEST,
     OLDEST,
@@ -26,8 +26,8 @@ from ..support.manifests import (
     render,
     validate,
 )
-from ..support.pod_rules import check_pod, check_restricted
-from ..support.workloads import KINDS, workload
+from ..support.cluster.pod_rules import check_pod, check_restricted
+from ..support.cluster.workloads import KINDS, workload
 
 BASES = [folder for folder in folders() if folder.name != "steps"]  # those are kustomize's own
 COMPONENTS = folders("Component")

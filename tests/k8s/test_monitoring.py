@@ -20,9 +20,9 @@ from primus_lens_wandb_exporter.processor.store.sqlite import SqliteStore
 from primus_lens_wandb_exporter.processor.store.writer import Writer
 
 from ..support.bodies import metrics, point
+from ..support.cluster.manifests import K8S, find, render
 from ..support.delivery import wait_until
 from ..support.embedded import Embedded, embedded
-from ..support.manifests import K8S, find, render
 from ..support.served import served
 
 OF_PROMETHEUS = "up"

@@ -13,9 +13,9 @@ import pytest
 from primus_lens_wandb_exporter.processor.store import CRASHED_AFTER
 from primus_lens_wandb_exporter.processor.store.location import open_store
 
-from ..support import manifests
-from ..support.logged import LOG, Row, check_killed, stored_rows, wait_for, written_rows
-from ..support.two_nodes import TwoNodes
+from ..support.cluster import manifests
+from ..support.cluster.logged import LOG, Row, check_killed, stored_rows, wait_for, written_rows
+from ..support.cluster.two_nodes import TwoNodes
 
 # Logs until it is told that it is enough.
 TRAIN = """

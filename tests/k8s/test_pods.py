@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from ..support.component import injected
-from ..support.controllers import pods_of
+from ..support.cluster.component import injected
+from ..support.cluster.controllers import pods_of
+from ..support.cluster.image import Image, injector
+from ..support.cluster.manifests import K8S, Document, find, render
+from ..support.cluster.one_node import OneNode, recorded
+from ..support.cluster.two_nodes import image_with_us
+from ..support.cluster.workloads import container, pod_spec, workload
 from ..support.delivery import wait_until
-from ..support.image import Image, injector
-from ..support.manifests import K8S, Document, find, render
-from ..support.one_node import OneNode, recorded
-from ..support.two_nodes import image_with_us
-from ..support.workloads import container, pod_spec, workload
 
 TRAIN = """
 import os, sys

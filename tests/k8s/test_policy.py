@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from ..support.admission import Document, Policy, decoded
-from ..support.manifests import K8S, NEWEST, render, validate
-from ..support.pod_rules import check_pod, check_restricted, quality_of_service
-from ..support.policy_samples import GPU, IMAGE, TEAM, container, env_of, pod, policy
+from ..support.cluster.admission import Document, Policy, decoded
+from ..support.cluster.manifests import K8S, NEWEST, render, validate
+from ..support.cluster.pod_rules import check_pod, check_restricted, quality_of_service
+from ..support.cluster.policy_samples import GPU, IMAGE, TEAM, container, env_of, pod, policy
 
 NO_GPU: Document = {}
 ASKED_FOR = {"annotations": {"primus-lens/inject": "true"}}

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ..support.admission import Document
-from ..support.manifests import K8S, container, env, find, kustomize, pod_templates
-from ..support.policy_samples import IMAGE, TEAM, env_of, pod, policy
-from ..support.policy_samples import container as gpu_container
+from ..support.cluster.admission import Document
+from ..support.cluster.manifests import K8S, container, env, find, kustomize, pod_templates
+from ..support.cluster.policy_samples import IMAGE, TEAM, env_of, pod, policy
+from ..support.cluster.policy_samples import container as gpu_container
 
 OWN = [{"name": "WANDB_MODE", "value": "offline"}, {"name": "PYTHONPATH", "value": "/lib"}]
 INJECTOR = {"name": "primus-lens-wandb-injector", "newName": IMAGE.rpartition(":")[0], "newTag": "1"}

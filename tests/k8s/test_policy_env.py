@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ..support.admission import Document
-from ..support.container_env import Cluster, make_env
-from ..support.policy_samples import TEAM, container, env_of, pod, policy
+from ..support.cluster.admission import Document
+from ..support.cluster.container_env import Cluster, make_env
+from ..support.cluster.policy_samples import TEAM, container, env_of, pod, policy
 
 CLUSTER = Cluster(
     [

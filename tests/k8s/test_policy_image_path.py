@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ..support.admission import Document
-from ..support.container_env import Cluster, make_env
-from ..support.policy_samples import TEAM, container, pod, policy
+from ..support.cluster.admission import Document
+from ..support.cluster.container_env import Cluster, make_env
+from ..support.cluster.policy_samples import TEAM, container, pod, policy
 
 CLUSTER = Cluster([{"kind": "ConfigMap", "metadata": {"name": "paths"}, "data": {"PYTHONPATH": "/own"}}])
 DIGEST = f"@sha256:{'0' * 64}"

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import pytest
 
-from ..support.admission import Document, complaints
-from ..support.manifests import K8S, render
-from ..support.policy_images import push_image
-from ..support.policy_kubectl import stand_in
-from ..support.policy_samples import TEAM, env_of, pod, policy
-from ..support.policy_samples import container as gpu_container
-from ..support.registry import running_registry
+from ..support.cluster.admission import Document, complaints
+from ..support.cluster.manifests import K8S, render
+from ..support.cluster.policy_images import push_image
+from ..support.cluster.policy_kubectl import stand_in
+from ..support.cluster.policy_samples import TEAM, env_of, pod, policy
+from ..support.cluster.policy_samples import container as gpu_container
+from ..support.cluster.registry import running_registry
 
 SCRIPT = K8S / "policy/image-paths.sh"
 MISSING = [

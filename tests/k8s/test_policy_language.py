@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ..support.admission import Refused
-from ..support.policy_samples import pod, policy
+from ..support.cluster.admission import Refused
+from ..support.cluster.policy_samples import pod, policy
 
 PATCH = '[JSONPatch{op: "add", path: "/spec/volumes/-", value: %s}]'
 

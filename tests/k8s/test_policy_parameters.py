@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ..support.admission import Document, complaints
-from ..support.manifests import K8S, render
-from ..support.policy_samples import policy
+from ..support.cluster.admission import Document, complaints
+from ..support.cluster.manifests import K8S, render
+from ..support.cluster.policy_samples import policy
 
 
 def refused(params: Document) -> list[str]:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ..support.image import Image, injector, python_without_us
-from ..support.kubelet import Kubelet
-from ..support.pod_rules import check_restricted
-from ..support.policy_samples import TEAM, container, pod, policy
+from ..support.cluster.image import Image, injector, python_without_us
+from ..support.cluster.kubelet import Kubelet
+from ..support.cluster.pod_rules import check_restricted
+from ..support.cluster.policy_samples import TEAM, container, pod, policy
 from ..support.served import served
 
 SCRIPT = """

@@ -7,11 +7,11 @@ import re
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ..support.admission import Document, decoded
-from ..support.container_env import Cluster, make_env
-from ..support.manifests import NEWEST
-from ..support.pod_rules import check_pod, quality_of_service
-from ..support.policy_samples import TEAM, policy
+from ..support.cluster.admission import Document, decoded
+from ..support.cluster.container_env import Cluster, make_env
+from ..support.cluster.manifests import NEWEST
+from ..support.cluster.pod_rules import check_pod, quality_of_service
+from ..support.cluster.policy_samples import TEAM, policy
 
 OURS = ["PYTHONPATH", "WORKLOAD_UID", "POD_NAME", "POD_UID", "POD_NAMESPACE", "PRIMUS_LENS_API_BASE_URL"]
 # What images set, and the parameter that says so.

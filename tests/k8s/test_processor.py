@@ -13,8 +13,7 @@ from primus_lens_wandb_exporter import settings as exporter
 from primus_lens_wandb_exporter.processor import serve
 from primus_lens_wandb_exporter.processor.settings import Settings, load
 
-from ..support.embedded import embedded
-from ..support.manifests import (
+from ..support.cluster.manifests import (
     K8S,
     NEWEST,
     OLDEST,
@@ -26,7 +25,8 @@ from ..support.manifests import (
     render,
     validate,
 )
-from ..support.replicas import NAME, overlay, processor_template
+from ..support.cluster.replicas import NAME, overlay, processor_template
+from ..support.embedded import embedded
 
 FOLDER = K8S / "processor"
 OF_LIBPQ = {"PGPASSWORD", "PGSSLROOTCERT"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ..support.manifests import K8S, Document, container, env, find, render
-from ..support.pod_rules import check_restricted
-from ..support.replicas import overlay, processor_template
+from ..support.cluster.manifests import K8S, Document, container, env, find, render
+from ..support.cluster.pod_rules import check_restricted
+from ..support.cluster.replicas import overlay, processor_template
 
 FOLDER = K8S / "processor"
 

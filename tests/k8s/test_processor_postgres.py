@@ -11,16 +11,16 @@ from urllib.parse import urlsplit
 import pytest
 import trustme
 
-from ..support.container_env import ConfigError
+from ..support.cluster.container_env import ConfigError
+from ..support.cluster.image import Image
+from ..support.cluster.manifests import Document, container
+from ..support.cluster.nodes import Network, network
+from ..support.cluster.replicas import Replica, overlay, processor_image, processor_template, replica
+from ..support.cluster.service import Service, service
 from ..support.delivery import wait_until
-from ..support.image import Image
-from ..support.manifests import Document, container
-from ..support.nodes import Network, network
 from ..support.postgres import MISSING, QUICK, Postgres, ask_postgres, postgres_server
-from ..support.replicas import Replica, overlay, processor_image, processor_template, replica
 from ..support.scripts import ScriptRunner, clean_environ
 from ..support.senders import Steady
-from ..support.service import Service, service
 
 PASSWORD = "p@ss:w/rd"  # which a URL could not hold as it is
 TRAINING = """

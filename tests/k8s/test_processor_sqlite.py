@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from ..support.bodies import metrics, point
-from ..support.container_env import ConfigError
-from ..support.image import Image
-from ..support.nodes import Network, network
-from ..support.replicas import Replica, overlay, processor_image, replica
+from ..support.cluster.container_env import ConfigError
+from ..support.cluster.image import Image
+from ..support.cluster.nodes import Network, network
+from ..support.cluster.replicas import Replica, overlay, processor_image, replica
 from ..support.scripts import ScriptRunner, clean_environ
 
 TRAINING = """

@@ -11,10 +11,18 @@ from typing import Any
 
 import pytest
 
-from ..support import manifests
-from ..support.kubelet import Pod
-from ..support.logged import LOG, Row, check_killed, recorded_rows, stored_rows, wait_for, written_rows
-from ..support.two_nodes import TwoNodes
+from ..support.cluster import manifests
+from ..support.cluster.kubelet import Pod
+from ..support.cluster.logged import (
+    LOG,
+    Row,
+    check_killed,
+    recorded_rows,
+    stored_rows,
+    wait_for,
+    written_rows,
+)
+from ..support.cluster.two_nodes import TwoNodes
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="torch is not installed"

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from . import bodies
-from .nodes import Namespace
+from .cluster.nodes import Namespace
 
 
 class Addressed(Protocol):

@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import yaml
 
-from .delivery import wait_until
+from ..delivery import wait_until
+from ..scripts import REPOSITORY
 from .image import VENV, Image, python_without_us
 from .kubelet import Kubelet, Pod
 from .manifests import K8S, Document, container, find, pod_templates, render
 from .nodes import Namespace
-from .scripts import REPOSITORY
 
 NAME = "primus-lens-telemetry-processor"
 _APP = "/opt/app"

@@ -15,7 +15,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from .scripts import REPOSITORY
+from ..scripts import REPOSITORY
 
 K8S = REPOSITORY / "k8s"
 OLDEST = "1.30"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..installation import pip
+from ..served import served
 from . import manifests
 from .image import VENV, Image, python_without_us
-from .installation import pip
 from .job_controller import index_pod, index_pods, names_of
 from .kubelet import Kubelet, Pod
 from .nodes import network
-from .served import served
 
 _BASE_URL = "PRIMUS_LENS_API_BASE_URL"
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from .scripts import REPOSITORY
+from ..scripts import REPOSITORY
 from .stand_ins import SUPPORTED, WHEELS, find_python, make_stand_in
 
 SCRIPT = REPOSITORY / "k8s/images/build.py"

@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..recorded import recorded_points
+from ..served import Server, served
 from .image import Image
 from .kubelet import Kubelet, Pod
 from .nodes import network
-from .recorded import recorded_points
-from .served import Server, served
 
 PROCESSOR = "primus-lens-telemetry-processor.primus-lens.svc"
 Row = tuple[str, int, float]  # metric, step, value

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from .delivery import wait_until
+from ..delivery import wait_until
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Callable
 
-from .delivery import wait_until
-from .recorded import recorded_points
+from ..delivery import wait_until
+from ..recorded import recorded_points
 
 INTERVAL = 2.0  # seconds: FLUSH_INTERVAL of those scripts
 Row = tuple[str, int, float]  # metric, step, value

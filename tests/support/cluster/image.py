@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .installation import Environment
+from ..installation import Environment
 
 VENV = "/opt/venv"  # where an image has its environment; pods mount over /tmp
 _BIN = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

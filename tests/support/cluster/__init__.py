@@ -1,0 +1,1 @@
+"""A cluster without one: manifests, admission, nodes that run pods, images and a registry."""
