@@ -34,8 +34,8 @@ def test_a_pod_with_a_gpu_gets_an_init_container_a_volume_a_mount_and_its_identi
             "image": "registry.team.test/injector@sha256:0",
             "command": ["primus-lens-wandb", "inject", "--best-effort", "/primus-lens"],
             "resources": {
-                "requests": {"cpu": "100m", "memory": "64Mi"},
-                "limits": {"cpu": "100m", "memory": "64Mi"},
+                "requests": {"cpu": "500m", "memory": "64Mi"},
+                "limits": {"cpu": "500m", "memory": "64Mi"},
             },
             "securityContext": {
                 "runAsNonRoot": True,
