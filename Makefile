@@ -36,7 +36,7 @@ bench: $(VENV)/.test ## measure the budgets
 		$(BIN)/python -m $$module || status=1; \
 	done; exit $$status
 
-bench-fleet: $(VENV)/.test ## measure a fleet of 10 000 exporters
+bench-fleet: $(VENV)/.test ## measure a fleet of exporters, and a processor that comes back
 	@$(BIN)/python -m benchmarks.fleet
 
 matrix: $(VENV)/.matrix ## run the tests on every Python found, and on old releases of wandb
