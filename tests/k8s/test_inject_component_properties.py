@@ -20,8 +20,8 @@ HIDDEN = "$(PYTHONPATH)"
 def applied(sample: Document, number: int) -> Document:
     """Return a generated pod as it may be applied: with a name of its own and no variable twice.
 
-    Where PYTHONPATH comes by valueFrom, nothing refers to it; and none is there without a value, or by the
-    image alone, which no manifest shows.
+    Where PYTHONPATH comes by valueFrom, nothing refers to it; and none is there without a value, or by
+    the image alone, which no manifest shows.
     """
     for each in containers(sample):
         each["image"] = "plain"
