@@ -141,7 +141,7 @@ def main(result: str, first: str, count: str, *urls: str) -> None:
     """Do as the lines on standard input say."""
     threading.stack_size(_STACK)
     machine = OneMachine()
-    exporter.Collector = lambda: machine  # type: ignore
+    exporter.Collector = lambda: machine  # type: ignore[assignment,attr-defined,misc]
     crew = Crew(int(first), int(count), list(urls))
     gc.freeze()
     threading.Thread(target=crew.train, daemon=True).start()
