@@ -56,8 +56,10 @@ def _perform(options: argparse.Namespace, parser: argparse.ArgumentParser) -> in
 
 def _process(options: argparse.Namespace) -> int:
     try:
-        from .processor.command import run
-        from .processor.db_command import perform
+        if options.action == "db":
+            from .processor.db_command import perform
+        else:
+            from .processor.command import run
     except ModuleNotFoundError as error:
         if error.name != f"{__package__}.processor":
             raise
