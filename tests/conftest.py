@@ -10,7 +10,7 @@ from pytest_httpserver import HTTPServer
 
 from primus_lens_wandb_exporter import guard
 
-from .support.installation import build_wheel
+from .support.installation import Environment, build_wheel
 from .support.interruption import pytest_configure  # noqa: F401 - a hook
 from .support.processor import Processor
 from .support.scripts import REPOSITORY, ScriptRunner, clean_environ
@@ -45,6 +45,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of the working tree, built once."""
     pytest.importorskip("setuptools", reason="pip install setuptools")
     return build_wheel(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="session")
+def without_us(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """A Python with everything that is installed here, but nothing of ours."""
+    environment = Environment(tmp_path_factory.mktemp("without") / "env")
+    environment.add_packages()
+    return environment
 
 
 @pytest.fixture(scope="session")

@@ -62,13 +62,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return injected(tmp_path_factory.mktemp("injected"))
 
 
-@pytest.fixture(scope="module")
-def without_us(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    environment = Environment(tmp_path_factory.mktemp("without") / "env")
-    environment.add_packages()
-    return environment
-
-
 def path(*folders: str | Path) -> str:
     return os.pathsep.join(map(str, folders))
 

@@ -18,14 +18,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return injected(tmp_path_factory.mktemp("injected"))
 
 
-@pytest.fixture(scope="module")
-def without_us(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """A Python with everything that is installed here, but nothing of ours."""
-    environment = Environment(tmp_path_factory.mktemp("without") / "env")
-    environment.add_packages()
-    return environment
-
-
 @pytest.fixture
 def theirs(tmp_path: Path) -> Path:
     """A folder with somebody's `sitecustomize`, which says `theirs`."""
