@@ -1,6 +1,6 @@
 #!/bin/sh
-# The images of namespaces that set PYTHONPATH, as lines for `image-pythonpath` in parameters.yaml. Run it before
-# you label a namespace, for all that are labelled:
+# The images of namespaces, and what they set as PYTHONPATH, as lines for `image-pythonpath` in parameters.yaml. Run
+# it before you label a namespace, for all that are labelled:
 #   k8s/policy/image-paths.sh TEAM...
 # It asks as you for the pods and templates of pods that are there now, and looks at their images with your logins
 # at registries. It needs kubectl, jq, and skopeo, crane or docker with buildx. An image that it could not look at
@@ -62,5 +62,5 @@ done <"$folder/images" >"$folder/paths"
 # One line for all tags of an image, unless they differ.
 jq -nRr '[inputs / "\t" | {image: .[0], path: .[1], name: (.[0] | sub("@.*"; "") | sub(":[^/]*$"; ""))}]
     | group_by(.name)[] | if (map(.path) | unique | length) == 1 then [first | .image = .name] else . end
-    | .[] | select(.path != "") | "\(.image) \(.path)"' "$folder/paths"
+    | .[] | "\(.image) \(.path)" | rtrimstr(" ")' "$folder/paths"
 exit "$status"

@@ -27,12 +27,15 @@ no-path # of an image
 """
 
 
-def paths(*containers: Document, lines: str | None = LINES, **metadata: Document) -> list[str | None]:
+def paths(
+    *containers: Document, lines: str | None = LINES, images: str | None = None, **metadata: Document
+) -> list[str | None]:
     """Return the PYTHONPATH that each container sees besides what its image sets."""
     named = [{**each, "name": f"c{place}"} for place, each in enumerate(containers)]
     sample = pod(*named, metadata={"name": "sample", "uid": "u", "namespace": "team", **metadata})
-    mutated = policy(image_pythonpath=lines).mutate(sample, TEAM)
-    assert policy(image_pythonpath=lines).mutate(mutated, TEAM) == mutated
+    ours = policy(image_pythonpath=lines, images=images)
+    mutated = ours.mutate(sample, TEAM)
+    assert ours.mutate(mutated, TEAM) == mutated
     seen = [make_env(each, mutated, CLUSTER) for each in mutated["spec"]["containers"]]
     return [each.get("PYTHONPATH") for each in seen]
 
@@ -102,6 +105,30 @@ def test_the_annotation_of_a_pod_goes_before_all_lines(said: str, expected: str)
     annotations = {"primus-lens/image-pythonpath": said}
     containers = [container(image=NEMO), container(image="other")]
     assert paths(*containers, annotations=annotations) == [expected, expected]
+
+
+@pytest.mark.parametrize("images", ["listed", "Listed"])
+def test_where_images_must_be_listed_no_other_may_lose_a_path(images: str) -> None:
+    containers = [
+        container(image=f"{NEMO}:24.07"),
+        container(image="no-path:1"),
+        container(image="unknown"),
+        container(image="unknown", env=[{"name": "PYTHONPATH", "value": "/own"}]),
+    ]
+    assert paths(*containers, images=images) == [
+        "/primus-lens:/opt/NeMo:/opt/Megatron-LM",
+        "/primus-lens",
+        None,
+        "/primus-lens:/own",
+    ]
+    said = {"primus-lens/image-pythonpath": ""}
+    assert paths(container(image="unknown"), images=images, annotations=said) == ["/primus-lens"]
+
+
+def test_where_images_must_be_listed_a_pod_of_none_is_as_it_was() -> None:
+    sample = pod(container(image="unknown"), container(image=NEMO, resources={}))
+    assert policy(image_pythonpath=LINES, images="listed").mutate(sample, TEAM) == sample
+    assert policy(image_pythonpath=LINES, images="all").mutate(sample, TEAM) != sample
 
 
 def test_a_thousand_lines_are_read() -> None:

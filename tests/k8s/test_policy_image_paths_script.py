@@ -127,8 +127,10 @@ def test_an_image_whose_tags_agree_has_one_line_and_tags_that_differ_have_their_
     assert found == Found(
         [
             f"{place.image('nemo')} /opt/NeMo:/opt/Megatron-LM:",
+            place.image("plain"),
             f"{place.image('rocm:6')} /workspace/v6",
             f"{place.image('rocm:7')} /workspace/v7",
+            place.image("rocm:8"),
         ],
         [],
         0,
@@ -173,7 +175,7 @@ def test_where_there_is_no_skopeo_another_tool_is_asked(place: Place, tool: str,
     (tmp_path / tool).write_text("#!/bin/sh\n" + OTHERS[tool].format(skopeo=shutil.which("skopeo")))
     (tmp_path / tool).chmod(0o755)
     found = place.look(place.pod("nemo:24.07", "plain:1", "missing:1"), path=str(tmp_path))
-    assert found.lines == [f"{place.image('nemo')} /opt/NeMo:/opt/Megatron-LM:"]
+    assert found.lines == [f"{place.image('nemo')} /opt/NeMo:/opt/Megatron-LM:", place.image("plain")]
     assert len(found.errors) == found.status == 1
 
 

@@ -20,7 +20,8 @@ def refused(params: Document) -> list[str]:
         {"image": "registry.team.test/injector@sha256:0", "pods": "all"},
         {"cpu": "1", "memory": "1.5Gi", "user": None},
         {"cpu": None, "memory": None, "pods": None, "workload_key": None, "settings": None},
-        {"image_pythonpath": None},
+        {"image_pythonpath": None, "images": None},
+        {"image_pythonpath": "nemo", "images": "listed"},
         {"image_pythonpath": ""},
         {"image_pythonpath": "# none\n\n  r.example:5000/a/b:1 \t/a:/b: # both\r\nnemo@sha256:0 rel"},
     ],
@@ -39,6 +40,7 @@ def test_parameters_that_make_sense_are_taken(data: dict[str, str | None]) -> No
         ({"image": "registry.example.com/primus-lens/injector:0"}, "image: no registry of yours"),
         ({"api_base_url": "processor:8080"}, "api-base-url: no URL"),
         ({"pods": "gpus"}, "pods: gpu or all"),
+        ({"images": "some"}, "images: all or listed"),
         ({"gpu_resources": None}, "gpu-resources: missing"),
         ({"user": "root"}, "user: no number"),
         ({"user": "0"}, "user: no number"),
@@ -60,19 +62,18 @@ def test_parameters_are_refused_by_name(data: dict[str, str | None], complaint: 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("nemo", "nemo"),
         ("nemo /a  /b", "nemo /a /b"),
-        ("nemo # /a", "nemo"),
+        ("/a", "/a"),
         ("/a nemo", "/a nemo"),
         ("nemo=/a", "nemo=/a"),
         ("docker://nemo /a", "docker://nemo /a"),
     ],
 )
 def test_a_line_that_is_no_image_and_path_is_refused(line: str, said: str) -> None:
-    params = policy(image_pythonpath=f"# a\nnemo:1 /a\n{line}\n").params
+    params = policy(image_pythonpath=f"# a\nnemo:1 /a\nnemo:2 # none\n{line}\n").params
     assert params is not None
     (complaint,) = refused(params)
-    assert complaint == f"image-pythonpath: no line of an image, spaces and its path: {said}"
+    assert complaint == f"image-pythonpath: no line of an image, and perhaps its path: {said}"
 
 
 def test_no_other_config_map_is_looked_at() -> None:
