@@ -5,25 +5,35 @@ in every such interpreter, of any version: the grammar is Python 2's, and nothin
 raise.
 """
 
+_REFERENCES = ("$(PYTHONPATH)", "$(PRIMUS_LENS_WANDB_PYTHONPATH)")
+
 
 def _forget_reference():
-    """Take away what Kubernetes leaves of a reference to a PYTHONPATH that there is none of.
+    """Take away what Kubernetes leaves of a reference to a variable that is not there, or empty.
 
-    An injected pod that gets variables by `envFrom` may have `/primus-lens:$(PYTHONPATH)`. A launcher
-    that hands that on by a shell would have it run as a command.
+    An injected pod may have `/primus-lens:$(PYTHONPATH)`, which a launcher that hands it on by a shell
+    would have run as a command, or `/primus-lens:`, whose empty end is the working directory to Python.
     """
     import os
     import sys
 
-    reference = "$(PYTHONPATH)"
-    if reference in os.environ.get("PYTHONPATH", ""):
-        path = [entry for entry in os.environ["PYTHONPATH"].split(os.pathsep) if entry != reference]
-        os.environ["PYTHONPATH"] = os.pathsep.join(path)
-        sys.path[:] = [entry for entry in sys.path if os.path.basename(entry) != reference]
+    ours = os.path.dirname(__file__)
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    kept = [entry for entry in path if entry not in _REFERENCES]
+    if kept == [ours, ""]:
+        kept = [ours]
+        sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]
+    if kept != path:
+        os.environ["PYTHONPATH"] = os.pathsep.join(kept)
+        sys.path[:] = [entry for entry in sys.path if os.path.basename(entry) not in _REFERENCES]
 
 
 try:
     _forget_reference()
+except Exception:
+    pass
+
+try:
     import _primus_lens_wandb_exporter
 
     _primus_lens_wandb_exporter.start()

@@ -95,10 +95,30 @@ def test_pythons_older_than_supported_start_silently_and_unarmed(python: Path, t
     assert finished.stdout.splitlines() == ["theirs", "0"]
 
 
-def test_a_reference_of_kubernetes_to_no_pythonpath_is_taken_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reference", ["$(PYTHONPATH)", "$(PRIMUS_LENS_WANDB_PYTHONPATH)"])
+@pytest.mark.parametrize("behind", ["", ":/more", ":/more:"])
+def test_a_reference_of_kubernetes_to_a_variable_that_is_not_there_is_taken_away(
+    reference: str, behind: str
+) -> None:
     code = "import os, sys; print(os.environ['PYTHONPATH']); print(sum('$' in e for e in sys.path))"
-    for pythonpath in (f"{HOOK_FOLDER}:$(PYTHONPATH)", f"{HOOK_FOLDER}:$(PYTHONPATH):{tmp_path}"):
-        finished = run_python(sys.executable, code, pythonpath=pythonpath)
-        assert finished.stderr == ""
-        kept = pythonpath.replace(":$(PYTHONPATH)", "")
-        assert finished.stdout.splitlines() == [kept, "0"]
+    finished = run_python(sys.executable, code, pythonpath=f"{HOOK_FOLDER}:{reference}{behind}")
+    assert finished.stderr == ""
+    assert finished.stdout.splitlines() == [f"{HOOK_FOLDER}{behind}", "0"]
+
+
+@pytest.mark.parametrize(
+    ("behind", "kept", "has_working_directory"),
+    [
+        (":", "", False),  # of a reference to what is empty
+        (":$(PYTHONPATH):", "", False),
+        ("::", "::", True),  # of somebody who says so
+        (":/more:", ":/more:", True),
+    ],
+)
+def test_what_is_left_of_a_reference_to_nothing_is_not_the_working_directory(
+    behind: str, kept: str, has_working_directory: bool
+) -> None:
+    code = "import os, sys; print(os.environ['PYTHONPATH'], os.getcwd() in sys.path)"
+    finished = run_python(sys.executable, code, pythonpath=f"{HOOK_FOLDER}{behind}")
+    assert finished.stderr == ""
+    assert finished.stdout.split() == [f"{HOOK_FOLDER}{kept}", str(has_working_directory)]
