@@ -28,7 +28,9 @@ from .store.writer import Writer
 from .upkeep import Upkeep
 
 _BACKLOG = 1024
-_KEEP_ALIVE = 30  # seconds; more than senders pause, who would else meet a connection that closes
+# Seconds; more than senders pause, who would else meet a connection that closes: 30 in a large fleet,
+# 60 or 75 where a proxy keeps theirs.
+_KEEP_ALIVE = 120
 _LAST_COMMIT = 1.0  # seconds that a stop allows at least for what was taken
 _LAST_LINES = 1.0  # and for the log
 
