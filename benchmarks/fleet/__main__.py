@@ -24,8 +24,7 @@ from .ledger import Ledger, balance
 from .replicas import Replica, replicas
 from .stretches import Clock, Restart, Stretch
 
-_SIZES = (500, 1000)  # at which the growing fleet is looked at, all at their own pace
-_GROWTH = 10_000 / 60  # pods that start in a second
+_SIZES = (500, 1000)  # at which the growing fleet is looked at
 _SETTLING = 5.0  # seconds after that, until it is looked at
 _AWAY = 5.0  # seconds that a processor is gone
 _RECOVERY = 2  # times `--seconds`, until the next thing is done to it
@@ -35,13 +34,16 @@ _DRAIN = 120.0  # seconds for what waits at the end
 def main() -> int:
     """Measure and print; return 1 if anything was lost, doubled or unclear."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description=__doc__)
-    parser.add_argument("--exporters", type=int, default=2000, help="in the end (default: 2000)")
+    parser.add_argument("--exporters", type=int, default=10_000, help="in the end (default: 10000)")
     parser.add_argument("--seconds", type=float, default=15, help="of each stretch (default: 15)")
     parser.add_argument(
-        "--pace",
-        type=float,
-        default=1,
-        help="the whole fleet logs so many times slower than its parts (default: 1)",
+        "--flush-interval", type=float, default=30, help="FLUSH_INTERVAL of the exporters (default: 30)"
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=100, help="BATCH_SIZE of the exporters (default: 100)"
+    )
+    parser.add_argument(
+        "--growth", type=float, default=100, help="pods that start in a second (default: 100)"
     )
     parser.add_argument("--connections", type=int, default=0, help="CONNECTIONS of the processor")
     parser.add_argument(
@@ -70,7 +72,11 @@ def _measure(folder: Path, options: argparse.Namespace) -> list[tuple[str, Seque
         processors = stack.enter_context(replicas(folder, names, options.connections))
         urls = [f"{processor.url}/api/v1" for processor in processors]
         with on_core(CLIENT):
-            pods = stack.enter_context(fleet(folder, options.exporters, urls))
+            settings = {
+                "PRIMUS_LENS_WANDB_FLUSH_INTERVAL": str(options.flush_interval),
+                "PRIMUS_LENS_WANDB_BATCH_SIZE": str(options.batch_size),
+            }
+            pods = stack.enter_context(fleet(folder, options.exporters, urls, settings))
         seen = list(_watch(pods, processors, Clock(pods, processors, using), options))
         pods.rest(_DRAIN)
         logbook = pods.end()
@@ -91,18 +97,16 @@ def _watch(
     whole, seconds = options.exporters, options.seconds
     there = 0
     for size in [size for size in _SIZES if size < whole]:
-        pods.grow(size, (size - there) / _GROWTH)
+        pods.grow(size, (size - there) / options.growth)
         time.sleep(_SETTLING)
         there = size
-        yield clock.stretch(f"{size} pods at their own pace", size, lambda: time.sleep(seconds))
+        yield clock.stretch(f"{size} pods", size, lambda: time.sleep(seconds))
         _tell(f"{size} pods")
-    pods.pace(options.pace)
-    growing = (whole - there) / _GROWTH
+    growing = (whole - there) / options.growth
     title = f"from {there} to {whole} pods within {growing:.0f} s"
     yield clock.stretch(title, whole, lambda: pods.grow(whole, growing))
     time.sleep(_SETTLING)
-    title = f"{whole} pods, {options.pace:g} times slower than their own pace"
-    yield clock.stretch(title, whole, lambda: time.sleep(seconds))
+    yield clock.stretch(f"{whole} pods", whole, lambda: time.sleep(seconds))
     _tell(f"{whole} pods")
     for number in (signal.SIGTERM, signal.SIGKILL):
         gone = time.monotonic()

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,19 @@ from tests.support.served import serve_environ
 
 from .pod import Request
 
-_PODS_OF_A_PROCESS = 100  # with more, one that is late keeps hundreds of threads waiting for one GIL
+_PODS_OF_A_PROCESS = 500
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Fleet:
-    """Up to `size` pods that report to processors in turns; make it by `fleet`."""
+    """Up to `size` pods that report to processors in turns; make it by `fleet`.
 
-    def __init__(self, folder: Path, size: int, urls: Sequence[str]) -> None:
+    `settings` are environment variables of them all.
+    """
+
+    def __init__(
+        self, folder: Path, size: int, urls: Sequence[str], settings: Mapping[str, str] | None = None
+    ) -> None:
         self.size = size
         self._results: list[Path] = []
         self._crews: list[subprocess.Popen[str]] = []
@@ -39,7 +44,7 @@ class Fleet:
                 stdout=subprocess.PIPE,
                 text=True,
                 cwd=REPOSITORY,
-                env=serve_environ(),
+                env=serve_environ(settings),
             )
             self._results.append(result)
             self._crews.append(crew)
@@ -125,9 +130,11 @@ class Logbook:
 
 
 @contextmanager
-def fleet(folder: Path, size: int, urls: Sequence[str]) -> Iterator[Fleet]:
+def fleet(
+    folder: Path, size: int, urls: Sequence[str], settings: Mapping[str, str] | None = None
+) -> Iterator[Fleet]:
     """Make a fleet, and end its processes afterwards."""
-    made = Fleet(folder, size, urls)
+    made = Fleet(folder, size, urls, settings)
     try:
         yield made
     finally:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from primus_lens_wandb_exporter.delivery.envelope import Envelope, Outcome, Sink, Verdict
 from primus_lens_wandb_exporter.exporter import Exporter
 from primus_lens_wandb_exporter.payloads import METRICS_PATH
-from primus_lens_wandb_exporter.settings import Loaded, Settings
+from primus_lens_wandb_exporter.settings import Loaded, load
 
 from ..stand_in import Run
 
@@ -82,7 +83,7 @@ class _WatchedSink:
 
 
 class Pod:
-    """A pod of the fleet; its requests are added to a list.
+    """A pod of the fleet, with its process's settings; its requests are added to a list.
 
     Attributes:
         calls: how often it has logged.
@@ -92,7 +93,8 @@ class Pod:
         self.number = number
         self.job = job_of(number)
         self.calls = 0
-        settings = Settings(
+        settings = replace(
+            load().settings,
             workload_uid=workload_of(number),
             pod_name=f"pod-{number}",
             pod_uid=f"uid-{number}",
