@@ -85,7 +85,9 @@ def test_what_is_told_of_a_restart_is_who_came_back_when_and_until_when_much_wai
 
     requests = [
         asked(0, 90.0),
-        *(asked(pod, 101.0, "unreachable") for pod in (0, 1, 2)),
+        *(asked(pod, 101.0, "unreachable") for pod in (0, 1, 2, 4)),
+        asked(4, 104.5),  # of a processor that was back before the other
+        asked(4, 115.5),
         *(asked(0, at) for at in (105.5, 106.5)),
         asked(1, 106.0, "busy"),
         asked(1, 108.5),
@@ -101,7 +103,8 @@ def test_what_is_told_of_a_restart_is_who_came_back_when_and_until_when_much_wai
     }
     assert told == {
         "away": 5,
-        "pods that met it": 3,
+        "pods that met it": 4,
+        "… first answered before the last processor was back": 1,
         "… first answered in second 0 to 1": 1,
         "… first answered in second 3 to 4": 1,
         "… later, or not in this time": 1,
@@ -109,7 +112,7 @@ def test_what_is_told_of_a_restart_is_who_came_back_when_and_until_when_much_wai
         "an answer, p50": 250,
         "an answer, p99": 250,
         "requests that met `busy`": 1,
-        "requests that met `unreachable`": 3,
+        "requests that met `unreachable`": 4,
         "waits in a pod, before": 1,
         "waits in a pod, when they are back": 9,
         "until no more waits than before": 3,

@@ -76,17 +76,17 @@ class Restart(NamedTuple):
         """Tell who came back when, and how long it took until no more waited than before."""
         yield _row("away", self.back - self.gone, "s")
         before = logbook.waiting_at(self.gone)
-        requests = logbook.between(self.back, self.ended)
-        failed = {
-            request.pod
-            for request in logbook.between(self.gone, self.ended)
-            if request.answer != ANSWERED
-        }
-        yield _row("pods that met it", len(failed), f"of {self.pods}")
+        failed: set[int] = set()
         first: dict[int, float] = {}
-        for request in requests:
-            if request.answer == ANSWERED and request.pod in failed:
+        for request in logbook.between(self.gone, self.ended):
+            if request.answer != ANSWERED:
+                failed.add(request.pod)
+            elif request.pod in failed:
                 first.setdefault(request.pod, request.ended - self.back)
+        yield _row("pods that met it", len(failed), f"of {self.pods}")
+        early = sum(moment < 0 for moment in first.values())
+        if early:
+            yield _row("… first answered before the last processor was back", early, "pods")
         low = 0
         for high in _SECONDS_BACK:
             came = sum(low <= moment < high for moment in first.values())
@@ -95,6 +95,7 @@ class Restart(NamedTuple):
             low = high
         never = len(failed) - sum(moment < low for moment in first.values())
         yield _row("… later, or not in this time", never, "pods")
+        requests = logbook.between(self.back, self.ended)
         seconds = Counter(int(request.ended - self.back) for request in requests)
         yield _row("most requests in one second", max(seconds.values(), default=0))
         yield from _times(requests)
