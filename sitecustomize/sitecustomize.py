@@ -9,20 +9,17 @@ _REFERENCES = ("$(PYTHONPATH)", "$(PRIMUS_LENS_WANDB_PYTHONPATH)")
 
 
 def _forget_reference():
-    """Take away what Kubernetes leaves of a reference to a variable that is not there, or empty.
+    """Take away what Kubernetes leaves of a reference to a variable that is not there.
 
     An injected pod may have `/primus-lens:$(PYTHONPATH)`, which a launcher that hands it on by a shell
-    would have run as a command, or `/primus-lens:`, whose empty end is the working directory to Python.
+    would have run as a command. An empty entry stays: who sets `$PYTHONPATH:$LIB` without a LIB has the
+    working directory by it, and his imports from there.
     """
     import os
     import sys
 
-    ours = os.path.dirname(__file__)
     path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     kept = [entry for entry in path if entry not in _REFERENCES]
-    if kept == [ours, ""]:
-        kept = [ours]
-        sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]
     if kept != path:
         os.environ["PYTHONPATH"] = os.pathsep.join(kept)
         sys.path[:] = [entry for entry in sys.path if os.path.basename(entry) not in _REFERENCES]
