@@ -136,6 +136,18 @@ LEFT_ALONE: dict[str, Document] = {
             ]
         )
     ),
+    "a command that refers to its path": pod(
+        container(
+            env=[{"name": "PYTHONPATH", "value": "/app"}], command=["python", "$(PYTHONPATH)/train.py"]
+        )
+    ),
+    "an argument that refers to its path": pod(
+        container(env=[{"name": "PYTHONPATH", "value": "/app"}], args=["$(PYTHONPATH)/train.py"])
+    ),
+    "a mount that refers to its path": pod(
+        container(volumeMounts=[{"name": "data", "mountPath": "/d", "subPathExpr": "$(PYTHONPATH)"}]),
+        volumes=[{"name": "data", "emptyDir": {}}],
+    ),
     "that folder on its path": pod(container(env=[{"name": "PYTHONPATH", "value": "/a:/primus-lens"}])),
 }
 
