@@ -100,6 +100,24 @@ def test_behind_what_a_list_of_variables_may_set_comes_the_path_of_the_image() -
     assert paths(listed) == ["/primus-lens:/own:/workspace"]
 
 
+@pytest.mark.parametrize("kind", ["configMapKeyRef", "secretKeyRef"])
+def test_behind_a_reference_to_what_may_be_missing_comes_what_there_is_without_it(kind: str) -> None:
+    optional = {"name": "PYTHONPATH", "valueFrom": {kind: {"name": "no", "key": "no", "optional": True}}}
+    missing = ":$(PRIMUS_LENS_WANDB_PYTHONPATH)"  # which our sitecustomize takes away
+    sources = [{"configMapRef": {"name": "paths"}}]
+    assert paths(
+        container(image="rocm/megatron", env=[optional]),
+        container(image="other", env=[optional]),
+        container(image="rocm/megatron", env=[optional], envFrom=sources),
+    ) == [
+        f"/primus-lens{missing}:/workspace",
+        f"/primus-lens{missing}",
+        f"/primus-lens{missing}:/own:/workspace",
+    ]
+    listed = [container(image=image, env=[optional]) for image in ("rocm/megatron", "other")]
+    assert paths(*listed, images="listed") == [f"/primus-lens{missing}:/workspace", None]
+
+
 @pytest.mark.parametrize(("said", "expected"), [("/a:/b", "/primus-lens:/a:/b"), ("", "/primus-lens")])
 def test_the_annotation_of_a_pod_goes_before_all_lines(said: str, expected: str) -> None:
     annotations = {"primus-lens/image-pythonpath": said}
