@@ -45,22 +45,27 @@ jq -nr '[inputs | .. | objects | .containers? | arrays[] | objects | .image? | s
     "$folder/objects" >"$folder/images"
 [ -s "$folder/images" ] || echo "image-paths: there are no images in $*" >&2
 
+# Of one whose path is unknown, the name alone.
 while read -r image; do
     if ! { look "$image" amd64 || look "$image" arm64; } >"$folder/config" 2>"$folder/error" </dev/null; then
         complain "$image: cannot be looked at: $(tail -n 1 "$folder/error")"
+        echo "$image"
         continue
     fi
     # Kubernetes writes $ as $$.
     path=$(jq -r '[.. | objects | .Env? | arrays[] | select(startswith("PYTHONPATH="))] | last // ""
         | ltrimstr("PYTHONPATH=") | gsub("[$]"; "$$")' "$folder/config")
     case $path in
-    *[[:space:]#]*) complain "$image: no line can hold its path, but the annotation of a pod: $path" ;;
+    *[[:space:]#]*)
+        complain "$image: no line can hold its path, but the annotation of a pod: $path"
+        echo "$image"
+        ;;
     *) printf '%s\t%s\n' "$image" "$path" ;;
     esac
 done <"$folder/images" >"$folder/paths"
 
-# One line for all tags of an image, unless they differ.
+# One line for all tags of an image, unless they differ, or one is unknown, which would be told by the others.
 jq -nRr '[inputs / "\t" | {image: .[0], path: .[1], name: (.[0] | sub("@.*"; "") | sub(":[^/]*$"; ""))}]
     | group_by(.name)[] | if (map(.path) | unique | length) == 1 then [first | .image = .name] else . end
-    | .[] | "\(.image) \(.path)" | rtrimstr(" ")' "$folder/paths"
+    | .[] | select(.path) | "\(.image) \(.path)" | rtrimstr(" ")' "$folder/paths"
 exit "$status"

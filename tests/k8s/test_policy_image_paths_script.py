@@ -43,6 +43,7 @@ ENV = {
     "plain:1": None,
     "dollar:1": "/opt/a$(HOME)",
     "spaced:1": "/opt/my code",
+    "spaced:2": "/opt/code",
     "arm64:1": "/opt/arm",
 }
 
@@ -204,6 +205,18 @@ def test_an_image_that_cannot_be_looked_at_is_named_and_the_others_are_found(pla
     assert spaced.startswith(f"image-paths: {place.image('spaced:1')}: no line can hold its path")
     assert spaced.endswith(": /opt/my code")
     assert found.status == 1
+
+
+@needs_tools
+@pytest.mark.parametrize(
+    ("known", "unknown"), [("nemo:24.07", "nemo:missing"), ("spaced:2", "spaced:1")]
+)
+def test_a_tag_of_which_nobody_knows_is_not_told_by_its_others(
+    place: Place, known: str, unknown: str
+) -> None:
+    found = place.look(place.pod(known, unknown))
+    assert found.lines == [f"{place.image(known)} {ENV[known]}"]
+    assert len(found.errors) == found.status == 1
 
 
 @needs_tools
