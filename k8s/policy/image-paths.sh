@@ -11,6 +11,7 @@ set -eu
 status=0
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM # what it read of pods stays nowhere
 
 complain() {
     echo "image-paths: $1" >&2

@@ -257,6 +257,25 @@ def test_without_a_namespace_it_says_how_it_is_run(place: Place) -> None:
 
 
 @needs_tools
+@pytest.mark.parametrize("name", ["HUP", "INT", "TERM"])
+def test_told_to_end_it_leaves_nothing_of_what_it_read_of_pods(
+    place: Place, name: str, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    programs = {
+        "mktemp": f"mkdir {scratch}; echo {scratch}",
+        "skopeo": f"cp {scratch}/objects {tmp_path}; kill -{name} $PPID",
+    }
+    for program, text in programs.items():
+        (tmp_path / program).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / program).chmod(0o755)
+    found = place.look(place.pod("nemo:24.07"), path=f"{tmp_path}:{os.environ['PATH']}")
+    assert "nemo:24.07" in (tmp_path / "objects").read_text()
+    assert (found.lines, found.status) == ([], 1)
+    assert not scratch.exists()
+
+
+@needs_tools
 def test_its_lines_are_taken_as_a_parameter_and_keep_the_path_of_a_pod(place: Place) -> None:
     sample = place.pod("dollar:1", "nemo:24.07", "rocm:6")
     del sample["status"]
