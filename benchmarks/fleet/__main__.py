@@ -132,6 +132,7 @@ def _balance_rows(ledger: Ledger) -> Iterator[Row]:
     yield row("dropped, as the exporters tell", sum(ledger.dropped.values()), 0)
     for reason, count in ledger.dropped.items():
         yield row(f"… {reason}", count)
+    yield row("waited in pods that had ended, as they tell", ledger.pending, 0)
     yield row("pods without one detection record and a beginning", ledger.unannounced, 0)
     yield row("pods without an end", ledger.unended, 0)
 
