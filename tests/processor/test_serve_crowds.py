@@ -11,10 +11,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
 from uvicorn import Config
 from uvicorn.server import ServerState
 
 from primus_lens_wandb_exporter.processor.connections import LIFETIME, Crowd, allow_files
+from primus_lens_wandb_exporter.processor.serve import make_server
+from primus_lens_wandb_exporter.processor.settings import Settings
 
 from ..support.senders import begin, connect, encoded, plug, post
 from ..support.served import Server, serve_environ, served
@@ -100,6 +103,13 @@ def test_an_old_connection_ends_with_an_answer_so_that_it_can_begin_anew_with_an
         answer = young.getresponse()
         assert (answer.status, answer.headers["connection"]) == (200, None)
         assert server.stop() == 0
+
+
+def test_an_idle_connection_is_kept_for_longer_than_senders_and_proxies_pause() -> None:
+    app = Starlette()
+    app.state.stop_streams = None
+    server = make_server(Settings(), app, Crowd(1, 1.0))
+    assert server.config.timeout_keep_alive > 75  # nginx's own; a large fleet's FLUSH_INTERVAL is 30
 
 
 def test_connections_that_began_together_do_not_end_together() -> None:
