@@ -16,7 +16,9 @@ from primus_lens_wandb_exporter import stats_files
 from primus_lens_wandb_exporter.cli import main
 from primus_lens_wandb_exporter.stats_table import table
 
+from .support.installation import run_python
 from .support.processor import Processor
+from .support.pythons import OLD
 from .support.scripts import REPOSITORY, ScriptRunner
 
 COMMAND = [sys.executable, "-m", "primus_lens_wandb_exporter"]
@@ -55,6 +57,17 @@ def test_help_of_an_action_says_what_it_does(
     with pytest.raises(SystemExit):
         main([action, "--help"])
     assert f"\n{says[0].upper()}{says[1:]}.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "python", [path for path in OLD if path.name != "python2.7"], ids=lambda path: path.name
+)
+def test_a_python_older_than_supported_is_told_so(python: Path) -> None:
+    code = "import runpy; runpy.run_module('primus_lens_wandb_exporter', run_name='__main__')"
+    finished = run_python(python, code, pythonpath=REPOSITORY)
+    version = python.name.replace("python", "Python ")
+    assert finished.stderr.startswith(f"primus-lens-wandb: from {version} nothing is sent")
+    assert (finished.stdout, finished.returncode) == ("", 1)
 
 
 def test_run_works_without_a_pythonpath(tmp_path: Path) -> None:
