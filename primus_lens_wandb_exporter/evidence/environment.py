@@ -1,4 +1,4 @@
-"""Environment variables, by an allow-list: what is not named here never leaves the process.
+"""Environment variables, by an allow-list; some more are read by name for `build` and `compute`.
 
 Names and no prefixes: `SLURM_JWT` and `PET_RDZV_CONF` may hold credentials.
 """

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from primus_lens_wandb_exporter.evidence import environment
+from primus_lens_wandb_exporter.evidence import build, environment
+from primus_lens_wandb_exporter.evidence.compute import slurm, system
 
 from ..support.scripts import REPOSITORY
 
@@ -22,6 +23,29 @@ PAGES = [
     REPOSITORY / "README.md",
 ]
 
+# Those of which the record has the value elsewhere than in `environment`.
+ELSEWHERE = {
+    "the build of the image": " ".join(
+        dict.fromkeys(
+            name
+            for sources in build.SOURCES.values()
+            for source in sources
+            for name in re.findall(r"{(\w+)}", source.text)
+        )
+    ),
+    "the name of the user": " ".join(system._USER_NAMES),
+    "Slurm of old, and submitit": " ".join(
+        [
+            *sorted(
+                {name for names in {**slurm._TEXTS, **slurm._COUNTS}.values() for name in names}
+                - environment.ALLOWED
+            ),
+            "SUBMITIT_JOB_ID",
+            "SUBMITIT_LOCAL_JOB_ID",
+        ]
+    ),
+}
+
 
 def between(mark: str) -> str:
     (table,) = re.findall(rf"<!-- {mark} -->\n(.*?)\n<!-- /{mark} -->", README, re.DOTALL)
@@ -30,7 +54,7 @@ def between(mark: str) -> str:
 
 def test_the_variables_that_leave_a_pod_are_those_of_the_code() -> None:
     rows = ["| of | variables |", "|---|---|"]
-    for source, names in environment.ALLOWED_BY_SOURCE.items():
+    for source, names in {**environment.ALLOWED_BY_SOURCE, **ELSEWHERE}.items():
         rows.append(f"| {source} | {', '.join(f'`{name}`' for name in names.split())} |")
     assert between("variables") == "\n".join(rows)
 
