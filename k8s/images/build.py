@@ -113,7 +113,7 @@ def read_bases(file: Path) -> dict[str, str]:
             if pinned is None:
                 raise SystemExit(
                     f"{file}:{number}: {line}: expected an image with its digest "
-                    "(@sha256: and 64 hex digits); k8s/images/README.md says how to find it"
+                    "(@sha256: and 64 hex digits); `make bases` fills it in, see k8s/images/README.md"
                 )
             bases[pinned[1]] = pinned[2]
     missing = {*re.findall(r"^ARG (PYTHON_\w+)$", CONTAINERFILE.read_text(), re.MULTILINE)} - {*bases}
