@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.fleet.database import log_written, sizes
 from benchmarks.fleet.fleet import Logbook, fleet
 from benchmarks.fleet.ledger import Ledger, balance
 from benchmarks.fleet.pod import ANSWERED, Request, job_of, run_of, workload_of
@@ -41,6 +42,7 @@ def test_a_fleet_whose_processor_goes_away_and_comes_back_loses_and_doubles_noth
     assert len(logbook.pods) == PODS
     assert {request.pod for request in logbook.requests if request.answer != ANSWERED}
     ledger = balance(database, logbook.pods)
+    assert all(16 < size < 4096 for _, size in sizes(database))
     assert ledger.logged == ledger.stored > 0
     assert ledger == Ledger(ledger.logged, ledger.stored, 0, 0, {}, 0, 0, 0)
 
@@ -57,6 +59,8 @@ def test_a_fleet_of_two_processors_on_one_postgresql_loses_and_doubles_nothing(t
                 logbook = pods.end()
             assert [processor.end() for processor in processors] == [0, 0]
         ledger = balance(database, logbook.pods)
+        assert all(16 < size < 4096 for _, size in sizes(database))
+        assert log_written(database) > 100 * ledger.stored
     assert ledger.logged == ledger.stored > 0
     assert ledger == Ledger(ledger.logged, ledger.stored, 0, 0, {}, 0, 0, 0)
 

@@ -19,6 +19,7 @@ from ..pairs import summarise
 from ..processor.cores import CLIENT, SERVER, on_core
 from ..table import Row, render
 from ..workshop import Workshop
+from .database import is_postgres, log_written, sizes
 from .fleet import Fleet, cpu_seconds, fleet
 from .ledger import Ledger, balance
 from .replicas import Replica, replicas
@@ -68,6 +69,7 @@ def _measure(folder: Path, options: argparse.Namespace) -> list[tuple[str, Seque
                 server = stack.enter_context(postgres_server(settings=()))
             database = stack.enter_context(server.database())
             using = partial(_cpu_of, server)
+        log_before = log_written(database) if is_postgres(database) else 0.0
         names = [database] * (2 if options.postgres else 1)
         processors = stack.enter_context(replicas(folder, names, options.connections))
         urls = [f"{processor.url}/api/v1" for processor in processors]
@@ -83,11 +85,12 @@ def _measure(folder: Path, options: argparse.Namespace) -> list[tuple[str, Seque
         ended_badly = sum(processor.end() != 0 for processor in processors)
         ledger = balance(database, logbook.pods)
         peak = max(processor.peak for processor in processors)
+        disk = list(_disk_rows(database, log_before, ledger.stored))
         sections = [(part.title, list(part.rows(logbook))) for part in seen]
         late = Row("a log call came late, at most", summarise([logbook.latest]), "s")
         memory = Row("memory of a processor, peak", summarise([peak]), "MiB")
         status = Row("processors that ended badly", summarise([ended_badly]), "", 0)
-        return [*sections, ("In all", [*_balance_rows(ledger), memory, status, late])]
+        return [*sections, ("In all", [*_balance_rows(ledger), *disk, memory, status, late])]
 
 
 def _watch(
@@ -135,6 +138,14 @@ def _balance_rows(ledger: Ledger) -> Iterator[Row]:
     yield row("waited in pods that had ended, as they tell", ledger.pending, 0)
     yield row("pods without one detection record and a beginning", ledger.unannounced, 0)
     yield row("pods without an end", ledger.unended, 0)
+
+
+def _disk_rows(database: str, log_before: float, points: int) -> Iterator[Row]:
+    for what, size in sizes(database):
+        yield Row(f"on disk, {what}", summarise([size]), "bytes")
+    if is_postgres(database):
+        written = log_written(database) - log_before
+        yield Row("PostgreSQL's log, a point", summarise([written / max(1, points)]), "bytes")
 
 
 def _cpu_of(server: Postgres) -> float:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing
 from typing import Any, NamedTuple
 
 from primus_lens_wandb_exporter.processor.store.identity import run_id, series_id
-from tests.support.postgres import ask_postgres
 
+from .database import ask
 from .pod import job_of, run_of, workload_of
 
 _SERIES = (
@@ -36,9 +34,9 @@ class Ledger(NamedTuple):
 
 def balance(database: str, pods: Iterable[Mapping[str, Any]]) -> Ledger:
     """Return the balance of a database that no processor serves any more."""
-    found = {series: counts for series, *counts in _ask(database, _SERIES)}
-    announced = {run: (begun, ended) for run, begun, ended in _ask(database, _RUNS)}
-    records = dict(_ask(database, _RECORDS))
+    found = {series: counts for series, *counts in ask(database, _SERIES)}
+    announced = {run: (begun, ended) for run, begun, ended in ask(database, _RUNS)}
+    records = dict(ask(database, _RECORDS))
     dropped: Counter[str] = Counter()
     logged = stored = missing = doubled = unannounced = unended = told = pending = 0
     for pod in pods:
@@ -65,10 +63,3 @@ def balance(database: str, pods: Iterable[Mapping[str, Any]]) -> Ledger:
 def _series_of(number: int) -> Iterator[int]:
     for name in job_of(number).metrics:
         yield series_id(workload_of(number), run_of(number), "wandb", name, ())
-
-
-def _ask(database: str, question: str) -> list[tuple[Any, ...]]:
-    if database.startswith("postgresql://"):
-        return ask_postgres(database, question)
-    with closing(sqlite3.connect(database)) as connection:
-        return connection.execute(question).fetchall()
