@@ -33,7 +33,8 @@ from .store import Store, StoreError
 from .store.writer import Writer
 from .watch import Watch
 
-_BROKEN = refuse_for_now(503, "store", "the database cannot be used at present", 30)
+# Of a question: a slow one is no sign that nothing is stored, of which `store` tells.
+_BROKEN = refuse_for_now(503, "question", "the database cannot be used at present", 30)
 _log = logging.getLogger(__name__)
 
 

@@ -111,6 +111,22 @@ def test_an_alert_asks_for_metrics_and_reasons_that_there_are(
                 assert set(matcher.value.split("|")) <= reasons
 
 
+def test_a_question_that_is_not_answered_calls_nobody_for_what_is_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*asked: Any, **how: Any) -> None:
+        raise StoreError("canceling statement due to statement timeout")
+
+    (rule,) = [rule for rule in GROUP["rules"] if rule["alert"] == "PrimusLensNothingStored"]
+    (reasons,) = re.findall(r'reason=~"(.*?)"', rule["expr"])
+    monkeypatch.setattr(SqliteStore, "workloads", fail)
+    with embedded(tmp_path) as taker:
+        assert taker.client.get("/api/v1/workloads").status_code == 503
+        exposed = taker.client.get("/metrics").text
+    (counted,) = re.findall(r'^primus_lens_processor_refusals_total{reason="(\w+)"} 1.0', exposed, re.M)
+    assert counted not in reasons.split("|")
+
+
 def test_the_alert_of_one_that_is_gone_names_the_job_and_namespace_of_the_monitor(
     tmp_path: Path,
 ) -> None:
