@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,24 @@ def test_a_fleet_of_two_processors_on_one_postgresql_loses_and_doubles_nothing(t
         assert log_written(database) > 100 * ledger.stored
     assert ledger.logged == ledger.stored > 0
     assert ledger == Ledger(ledger.logged, ledger.stored, 0, 0, {}, 0, 0, 0)
+
+
+def test_a_fleet_has_the_settings_that_it_is_given(tmp_path: Path) -> None:
+    settings = {
+        "PRIMUS_LENS_WANDB_FLUSH_INTERVAL": "3600",
+        "PRIMUS_LENS_WANDB_BATCH_SIZE": "1000",
+    }
+    with (
+        replicas(tmp_path, [str(tmp_path / "fleet.db")]) as (processor,),
+        fleet(tmp_path, 10, [f"{processor.url}/api/v1"], settings) as pods,
+    ):
+        pods.pace(IN_A_HURRY)
+        pods.grow(10, 2)
+        ended = time.monotonic()
+        logbook = pods.end()
+    sent = [request.began for request in logbook.requests if request.points]
+    assert sent
+    assert min(sent) > ended  # by default some would have sent before
 
 
 def test_the_ledger_sees_points_that_are_missing_and_points_that_are_there_twice(tmp_path: Path) -> None:
