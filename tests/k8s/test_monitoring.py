@@ -127,6 +127,31 @@ def test_a_question_that_is_not_answered_calls_nobody_for_what_is_not_stored(
     assert counted not in reasons.split("|")
 
 
+def test_the_alert_of_tokens_is_of_senders_and_of_no_dashboard(tmp_path: Path) -> None:
+    (rule,) = [rule for rule in GROUP["rules"] if rule["alert"] == "PrimusLensTokenRefused"]
+    refused, all_requests = selectors(promql_parser.parse(rule["expr"]))
+
+    def counted(selector: promql_parser.VectorSelector) -> float:
+        samples = re.findall(rf"^{selector.name}{{(.*)}} (.*)$", exposed, re.MULTILINE)
+        return sum(
+            float(value)
+            for labels, value in samples
+            if all(
+                re.fullmatch(matcher.value, dict(re.findall(r'(\w+)="(.*?)"', labels))[matcher.name])
+                for matcher in selector.matchers.matchers
+            )
+        )
+
+    with embedded(tmp_path, Settings(ingest_token="t", read_token="r")) as taker:
+        taker.post("metrics", metrics(point()))
+        for _ in range(3):
+            taker.post("metrics", metrics(point()), Authorization="Bearer t")
+            taker.client.get("/api/v1/workloads")
+            taker.client.get("/metrics")
+        exposed = taker.client.get("/metrics").text
+    assert (counted(refused), counted(all_requests)) == (1, 4)
+
+
 def test_the_alert_of_one_that_is_gone_names_the_job_and_namespace_of_the_monitor(
     tmp_path: Path,
 ) -> None:
