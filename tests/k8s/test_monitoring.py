@@ -127,11 +127,10 @@ def test_a_question_that_is_not_answered_calls_nobody_for_what_is_not_stored(
     assert counted not in reasons.split("|")
 
 
-def test_the_alert_of_tokens_is_of_senders_and_of_no_dashboard(tmp_path: Path) -> None:
-    (rule,) = [rule for rule in GROUP["rules"] if rule["alert"] == "PrimusLensTokenRefused"]
-    refused, all_requests = selectors(promql_parser.parse(rule["expr"]))
+def counted(alert: str, exposed: str) -> list[float]:
+    """Return the samples, added up, of each selector of an alert's expression."""
 
-    def counted(selector: promql_parser.VectorSelector) -> float:
+    def total(selector: promql_parser.VectorSelector) -> float:
         samples = re.findall(rf"^{selector.name}{{(.*)}} (.*)$", exposed, re.MULTILINE)
         return sum(
             float(value)
@@ -142,6 +141,11 @@ def test_the_alert_of_tokens_is_of_senders_and_of_no_dashboard(tmp_path: Path) -
             )
         )
 
+    (rule,) = [rule for rule in GROUP["rules"] if rule["alert"] == alert]
+    return [total(selector) for selector in selectors(promql_parser.parse(rule["expr"]))]
+
+
+def test_the_alert_of_tokens_is_of_senders_and_of_no_dashboard(tmp_path: Path) -> None:
     with embedded(tmp_path, Settings(ingest_token="t", read_token="r")) as taker:
         taker.post("metrics", metrics(point()))
         for _ in range(3):
@@ -149,7 +153,17 @@ def test_the_alert_of_tokens_is_of_senders_and_of_no_dashboard(tmp_path: Path) -
             taker.client.get("/api/v1/workloads")
             taker.client.get("/metrics")
         exposed = taker.client.get("/metrics").text
-    assert (counted(refused), counted(all_requests)) == (1, 4)
+    assert counted("PrimusLensTokenRefused", exposed) == [1, 4]
+
+
+def test_the_alert_of_one_that_is_busy_is_of_senders_and_of_no_dashboard(tmp_path: Path) -> None:
+    with embedded(tmp_path) as taker:
+        for _ in range(3):
+            taker.post("metrics", metrics(point()))
+            taker.client.get("/metrics")
+    assert taker.post("metrics", metrics(point())).status_code == 429  # its writer is closed now
+    exposed = taker.client.get("/metrics").text
+    assert counted("PrimusLensProcessorBusy", exposed) == [1, 4]
 
 
 def test_the_alert_of_one_that_is_gone_names_the_job_and_namespace_of_the_monitor(
