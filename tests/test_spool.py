@@ -460,31 +460,45 @@ def test_with_a_spool_size_of_zero_nothing_is_spooled(scripts: ScriptRunner, tmp
     assert not (tmp_path / "out" / "spool").exists()
 
 
+ON_A_SLOW_DISK = """
+    import os, time, wandb
+    from primus_lens_wandb_exporter.delivery.spool import Spool
+    write = Spool._write
+    def write_slowly(self, name, data):
+        time.sleep(float(os.environ["SECONDS_OF_A_WRITE"]))
+        write(self, name, data)
+    Spool._write = write_slowly
+    run = wandb.init()
+    for i in range(5):
+        run.log({"a": i, "text": "b"})
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
 def test_sigterm_with_a_silent_endpoint_and_a_slow_disk_spools_all(
     scripts: ScriptRunner, processor: Processor, tmp_path: Path
 ) -> None:
     """Neither half ends the process before the other is done."""
-    script = """
-        import time, wandb
-        from primus_lens_wandb_exporter.delivery.spool import Spool
-        write = Spool._write
-        def write_slowly(self, name, data):
-            time.sleep(0.1)
-            write(self, name, data)
-        Spool._write = write_slowly
-        run = wandb.init()
-        for i in range(5):
-            run.log({"a": i, "text": "b"})
-        print("ready", flush=True)
-        time.sleep(60)
-    """
-    told = told_to_end(scripts, script, environ={OUTPUT: str(tmp_path / "out")})
+    slow = {OUTPUT: str(tmp_path / "out"), "SECONDS_OF_A_WRITE": "0.1"}
+    told = told_to_end(scripts, ON_A_SLOW_DISK, environ=slow)
     with processor.silent(), told as process:
         assert end(process)[0] == -signal.SIGTERM
     spooled = Spool(str(tmp_path / "out" / "spool"), MIB)
     files = [Path(spooled.folder, name).read_bytes() for name in spooled.waiting()]
     paths = [json.loads(data.partition(b"\n")[0])["path"] for data in files]
     assert sorted(paths) == ["/wandb/detection", "/wandb/logs", "/wandb/metrics"]
+    (lines,) = (tmp_path / "out").rglob("*.jsonl")
+    assert len(lines.read_text().splitlines()) == 5
+
+
+def test_a_spool_that_takes_all_the_time_there_is_at_sigterm_holds_up_no_local_line(
+    scripts: ScriptRunner, processor: Processor, tmp_path: Path
+) -> None:
+    slow = {OUTPUT: str(tmp_path / "out"), "SECONDS_OF_A_WRITE": "0.6"}
+    told = told_to_end(scripts, ON_A_SLOW_DISK, environ=slow)
+    with processor.silent(), told as process:
+        assert end(process)[0] == -signal.SIGTERM
     (lines,) = (tmp_path / "out").rglob("*.jsonl")
     assert len(lines.read_text().splitlines()) == 5
 

@@ -143,8 +143,10 @@ class Worker:
             until = monotonic() + _SECONDS_TO_TAKE_OVER
             for lane in self.lanes:
                 lane.queue.close()
+            for lane in self.lanes:
                 if lane.route is not self._out_on:  # which holds up all others
                     self._deliver(lane, until)
+            for lane in self.lanes:  # last: to put aside on a slow disk may take all the time there is
                 lane.give_up("shutdown", until)
         finally:
             self._hands.release()
