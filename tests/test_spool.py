@@ -477,31 +477,33 @@ ON_A_SLOW_DISK = """
 """
 
 
+def local_lines_of_a_slow_disk(
+    scripts: ScriptRunner, processor: Processor, folder: Path, seconds_of_a_write: str
+) -> int:
+    """End a job of five calls by SIGTERM, its endpoint silent, and return how many lines it left."""
+    slow = {OUTPUT: str(folder), "SECONDS_OF_A_WRITE": seconds_of_a_write}
+    told = told_to_end(scripts, ON_A_SLOW_DISK, environ=slow)
+    with processor.silent(), told as process:
+        assert end(process)[0] == -signal.SIGTERM
+    (lines,) = folder.rglob("*.jsonl")
+    return len(lines.read_text().splitlines())
+
+
 def test_sigterm_with_a_silent_endpoint_and_a_slow_disk_spools_all(
     scripts: ScriptRunner, processor: Processor, tmp_path: Path
 ) -> None:
     """Neither half ends the process before the other is done."""
-    slow = {OUTPUT: str(tmp_path / "out"), "SECONDS_OF_A_WRITE": "0.1"}
-    told = told_to_end(scripts, ON_A_SLOW_DISK, environ=slow)
-    with processor.silent(), told as process:
-        assert end(process)[0] == -signal.SIGTERM
+    assert local_lines_of_a_slow_disk(scripts, processor, tmp_path / "out", "0.1") == 5
     spooled = Spool(str(tmp_path / "out" / "spool"), MIB)
     files = [Path(spooled.folder, name).read_bytes() for name in spooled.waiting()]
     paths = [json.loads(data.partition(b"\n")[0])["path"] for data in files]
     assert sorted(paths) == ["/wandb/detection", "/wandb/logs", "/wandb/metrics"]
-    (lines,) = (tmp_path / "out").rglob("*.jsonl")
-    assert len(lines.read_text().splitlines()) == 5
 
 
 def test_a_spool_that_takes_all_the_time_there_is_at_sigterm_holds_up_no_local_line(
     scripts: ScriptRunner, processor: Processor, tmp_path: Path
 ) -> None:
-    slow = {OUTPUT: str(tmp_path / "out"), "SECONDS_OF_A_WRITE": "0.6"}
-    told = told_to_end(scripts, ON_A_SLOW_DISK, environ=slow)
-    with processor.silent(), told as process:
-        assert end(process)[0] == -signal.SIGTERM
-    (lines,) = (tmp_path / "out").rglob("*.jsonl")
-    assert len(lines.read_text().splitlines()) == 5
+    assert local_lines_of_a_slow_disk(scripts, processor, tmp_path / "out", "0.6") == 5
 
 
 def test_sigterm_with_a_dead_endpoint_spools_all(scripts: ScriptRunner, tmp_path: Path) -> None:
