@@ -94,7 +94,8 @@ def test_an_old_connection_ends_with_an_answer_so_that_it_can_begin_anew_with_an
         answer = old.getresponse()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         with closing(plug(server, SAID)) as slow:
-            counted(server, "")  # that is answered when SAID has been read
+            # Answered when SAID has been read.
+            assert counted(server, "primus_lens_processor_connections_dismissed_total") == 0
             slow.sendall(b"\r\n")
             assert b"connection: close" in heard(slow)
         assert server.stop() == 0
